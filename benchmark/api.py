@@ -1,0 +1,121 @@
+"""Every verb as a function, for notebooks and scripts.
+
+    from benchmark import api
+    record = api.run("method=ldam", "dataset=digitslt", "seed=3")
+    record.metrics.accuracy
+"""
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmark import records
+from benchmark.errors import UsageError
+from benchmark.report import tables
+
+DEFAULT_OUT = Path("runs")
+DEFAULT_RECORDS = Path("leaderboards/records")
+DEFAULT_TABLES = Path("leaderboards/tables")
+
+
+@dataclass(frozen=True)
+class PoolReport:
+    """What ``generate`` did.
+
+    Attributes:
+        folder: where the pool is.
+        sheet: its contact sheet, a PNG.
+        images: images that the budget takes from the pool.
+        cost: what they took, as if drawn alone.
+    """
+
+    folder: Path
+    sheet: Path
+    images: int
+    cost: Any
+
+
+def run(*overrides: str) -> records.Record:
+    """Run one experiment, or return the record of the finished run.
+
+    Args:
+        overrides: words as on the command line, e.g. "method=ldam".
+
+    Raises:
+        BenchError: what was wrong, where, and what to do.
+    """
+    from benchmark.compose import quiet_libraries, settings
+    from benchmark.experiment import resolve
+    from benchmark.runner import run_experiment
+
+    quiet_libraries()
+    return run_experiment(resolve(settings(overrides)))
+
+
+def prepare(*overrides: str, source: str | None = None) -> Any:
+    """Bring a data set (``dataset=...``) or a generator's weights (``generator=...``) on disk.
+
+    Args:
+        overrides: words as on the command line.
+        source: the official download if None, else a directory, zip or tar of images.
+
+    Raises:
+        DataError: what is missing and how to get it.
+    """
+    from benchmark.compose import quiet_libraries, settings
+
+    quiet_libraries()
+    chosen = settings(overrides)
+    if any(word.startswith("generator=") for word in overrides):
+        return chosen.generator.fetch()
+    return chosen.dataset.prepare(source)
+
+
+def generate(*overrides: str) -> PoolReport:
+    """Draw the images that an experiment would add, without training.
+
+    Raises:
+        UsageError: the method asks for no generated images.
+    """
+    from benchmark.compose import quiet_libraries, settings
+    from benchmark.experiment import resolve
+    from benchmark.runner import preflight
+    from benchmark.supply import fill_pool
+
+    quiet_libraries()
+    experiment = resolve(settings(overrides))
+    if experiment.request is None or experiment.request.kind != "text2img":
+        raise UsageError(
+            f"'{experiment.label}' generates no images",
+            where="method",
+            todo="choose a method with a supply: python -m benchmark ls methods",
+        )
+    preflight(experiment)
+    pool, cost = fill_pool(experiment)
+    return PoolReport(pool.folder, pool.sheet_path, sum(experiment.allocation.add), cost)
+
+
+def collect(out: Path = DEFAULT_OUT, records_dir: Path = DEFAULT_RECORDS) -> list[Path]:
+    """Copy finished runs, records and predictions only, to the folder of committed records."""
+    copied = []
+    for path, found in records.find(out, "record.json"):
+        if isinstance(found, Exception):
+            raise found
+        target = records_dir / path.parent.relative_to(out)
+        target.mkdir(parents=True, exist_ok=True)
+        for name in (found.predictions.file, "record.json"):
+            shutil.copyfile(path.parent / name, target / name)
+        copied.append(target / "record.json")
+    return copied
+
+
+def report(
+    records_dir: Path = DEFAULT_RECORDS,
+    tables_dir: Path = DEFAULT_TABLES,
+    *,
+    check: bool = False,
+) -> list[Path]:
+    """Write leaderboards from records, or with ``check`` list the files that are out of date."""
+    work = tables.check if check else tables.write
+    return work(records_dir, tables_dir)

@@ -1,0 +1,260 @@
+"""Overrides in, checked settings out: Hydra composes, this module refuses what cannot be meant.
+
+Plugins are imported only when the command line selects them.
+"""
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
+from typing import Any
+
+import yaml
+from hydra import compose, initialize_config_dir
+from hydra.core.config_store import ConfigStore
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.errors import HydraException
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from benchmark.component import Component
+from benchmark.config import BackboneConfig, PlumbingConfig, RecipeConfig, parse
+from benchmark.data.dataset import Dataset
+from benchmark.errors import UsageError, unknown
+from benchmark.generation.budget import Budget
+from benchmark.generation.generator import Generator, build_generator
+from benchmark.identity import presets
+from benchmark.paths import config_dir
+from benchmark.registry import COMPONENTS, DATASETS, yaml_names
+from benchmark.stack import Stack
+
+GROUPS = ("method", "dataset", "budget", "generator", "recipe", "backbone")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """A checked configuration: types parsed, names resolved, components built.
+
+    Attributes:
+        stack: the method.
+        dataset: the data set object.
+        budget: as configured; "auto" is resolved with the method's request.
+        generator: the generator object, not loaded.
+        recipe: what all methods share.
+        backbone: the model.
+        plumbing: what changes no number.
+        seed: of the run.
+        pool_seed: a number, or "seed".
+        modifiers: name of the data set's modifier set.
+        values: the composed configuration as plain values.
+        overrides: the command line's own words.
+    """
+
+    stack: Stack
+    dataset: Dataset
+    budget: Budget
+    generator: Generator
+    recipe: RecipeConfig
+    backbone: BackboneConfig
+    plumbing: PlumbingConfig
+    seed: int
+    pool_seed: int | str
+    modifiers: str
+    values: dict[str, Any]
+    overrides: tuple[str, ...]
+
+
+def settings(overrides: Sequence[str] = ()) -> Settings:
+    """Compose the configuration for ``overrides`` and check all of it.
+
+    Raises:
+        UsageError: unknown group, choice or key, wrong type, impossible value, clashing stack.
+    """
+    check_overrides(overrides)
+    with hydra_session():
+        values = OmegaConf.to_container(_compose(overrides), resolve=True)
+    assert isinstance(values, dict)
+    return from_values(values, tuple(overrides))  # type: ignore[arg-type]
+
+
+def from_values(values: dict[str, Any], overrides: tuple[str, ...] = ()) -> Settings:
+    """Check composed values and build the objects they name."""
+    names = [field.name for field in fields(PlumbingConfig)]
+    return Settings(
+        stack=Stack(tuple(_components(values.get("method") or {}))),
+        dataset=_dataset(values["dataset"]),
+        budget=parse(Budget, values["budget"], "budget"),
+        generator=build_generator(values["generator"], str(values["device"])),
+        recipe=parse(RecipeConfig, values["recipe"], "recipe"),
+        backbone=parse(BackboneConfig, values["backbone"], "backbone"),
+        plumbing=parse(PlumbingConfig, {name: values[name] for name in names}, "run"),
+        seed=_seed(values["seed"], "seed"),
+        pool_seed=_pool_seed(values["pool_seed"]),
+        modifiers=str(values["modifiers"]),
+        values=values,
+        overrides=overrides,
+    )
+
+
+def _components(method: Mapping[str, Any]) -> Iterator[Component]:
+    for name, given in method.items():
+        cls = COMPONENTS.load(name)
+        yield cls(parse(cls.Config, given or {}, f"method.{name}"), name)
+
+
+def _dataset(given: Mapping[str, Any]) -> Dataset:
+    cls = DATASETS.load(given["kind"])
+    own = {key: value for key, value in given.items() if key != "kind"}
+    dataset: Dataset = cls(parse(cls.Config, own, "dataset"))
+    return dataset
+
+
+def _seed(value: Any, where: str) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**31:
+        raise UsageError(f"Expected an integer in [0, 2^31), but got {value!r}", where=where)
+    return value
+
+
+def _pool_seed(value: Any) -> int | str:
+    return value if value == "seed" else _seed(value, "pool_seed")
+
+
+@contextmanager
+def hydra_session() -> Iterator[None]:
+    """Initialise Hydra on the shipped configurations unless a Hydra app is running."""
+    if GlobalHydra.instance().is_initialized():
+        yield
+        return
+    with initialize_config_dir(str(config_dir()), version_base="1.3"):
+        yield
+
+
+def _compose(overrides: Sequence[str]) -> Any:
+    try:
+        return compose("run", overrides=list(overrides))
+    except (HydraException, OmegaConfBaseException) as error:
+        raise _explain(error, overrides) from None
+
+
+def _explain(error: Exception, overrides: Sequence[str]) -> UsageError:
+    """Hydra's error as one line; for an unknown key, with the nearest ones."""
+    key = _unknown_key(overrides)
+    if key is None:
+        return UsageError(_one_line(error), where=" ".join(overrides))
+    path, name, allowed = key
+    if path == "method":
+        return UsageError(
+            f"'{name}' is set, but it is not in the method's stack ({', '.join(allowed)})",
+            where=f"method.{name}",
+            todo=f"add it: 'method=[...,{name}]'",
+        )
+    return unknown("key", name, allowed or ["(none: it takes no settings)"], where=path)
+
+
+def _unknown_key(overrides: Sequence[str]) -> tuple[str, str, list[str]] | None:
+    """The first override whose key does not exist: its parent, its name, the parent's keys."""
+    parser = OverridesParser.create()
+    groups = [text for text in overrides if text.lstrip("+").partition("=")[0] in GROUPS]
+    values = compose("run", overrides=groups)
+    for text in overrides:
+        key = parser.parse_override(text).key_or_group
+        node, walked = values, []
+        for part in [] if key in GROUPS else key.split("."):
+            if not OmegaConf.is_dict(node) or part not in node:
+                allowed = [str(name) for name in node] if OmegaConf.is_dict(node) else []
+                return ".".join(walked), part, allowed
+            walked.append(part)
+            node = node[part]
+    return None
+
+
+def _one_line(error: BaseException) -> str:
+    cause: BaseException = error
+    while cause.__cause__ is not None:
+        cause = cause.__cause__
+    return " ".join(str(cause).split())
+
+
+def check_overrides(overrides: Sequence[str]) -> None:
+    """Refuse unknown groups, choices and keys with the nearest names; load selected plugins."""
+    parser = OverridesParser.create()
+    for text in overrides:
+        try:
+            override = parser.parse_override(text)
+        except HydraException:
+            raise UsageError(
+                "Expected key=value, but got this",
+                where=text,
+                todo="quote brackets: 'method=[a,b]'",
+            ) from None
+        if not (override.key_or_group.startswith("hydra") or override.is_delete()):
+            _check_override(override)
+
+
+def _check_override(override: Override) -> None:
+    key = override.key_or_group
+    if key in GROUPS:
+        for choices in _choices(override):
+            for choice in choices:
+                _check_choice(key, choice)
+            _check_twice(choices, override.input_line)
+    elif "." not in key:
+        allowed = [*GROUPS, *_top_level()]
+        if key not in allowed:
+            raise unknown("key", key, allowed, where=override.input_line)
+    elif key.partition(".")[0] not in GROUPS:
+        raise unknown("key", key, GROUPS, where=override.input_line)
+
+
+def _check_choice(group: str, choice: str) -> None:
+    names = yaml_names(group)
+    if choice in names:
+        return
+    plugins = {"method": COMPONENTS}.get(group)
+    if plugins is None or choice not in plugins.entries:
+        raise unknown(group, choice, [*names, *(plugins.names() if plugins else [])])
+    node = plugins.load(choice).Config
+    ConfigStore.instance().store(
+        group=group, name=choice, package=f"{group}.{choice}", node=node, provider="plugin"
+    )
+
+
+def _check_twice(choices: list[str], where: str | None) -> None:
+    stacks = presets()
+    parts = [part for choice in choices for part in stacks.get(choice, [choice])]
+    for part in parts:
+        if parts.count(part) > 1:
+            raise UsageError(f"'{part}' stands twice in the stack", where=where)
+
+
+def _choices(override: Override) -> list[list[str]]:
+    """The names that an override of a group selects: one list for each value of a sweep."""
+    value = override.value()
+    swept = list(override.sweep_iterator()) if override.is_sweep_override() else [value]
+    return [
+        [str(part) for part in item] if isinstance(item, list) else _names(str(item))
+        for item in swept
+    ]
+
+
+def _names(text: str) -> list[str]:
+    return [part.strip() for part in text.strip("[]").split(",") if part.strip()]
+
+
+def _top_level() -> list[str]:
+    with (config_dir() / "run.yaml").open(encoding="utf-8") as file:
+        return [key for key in yaml.safe_load(file) if key not in ("defaults", "hydra")]
+
+
+def main_job() -> list[str]:
+    """The overrides of a bare ``run``."""
+    with (config_dir() / "main_job.yaml").open(encoding="utf-8") as file:
+        return [str(item) for item in yaml.safe_load(file)]
+
+
+def quiet_libraries() -> None:
+    """Keep libraries from writing to the terminal or reaching for a network."""
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")

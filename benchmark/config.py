@@ -1,0 +1,161 @@
+"""Types of every configuration group. Values live once, in YAML; checks live here.
+
+``parse`` turns a mapping into one of these frozen dataclasses, or raises one clear error that
+names the key, what was expected and the nearest allowed names.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Annotated, Any, Literal, TypeVar
+
+from annotated_types import Ge, Gt, Le, Lt
+from pydantic import TypeAdapter, ValidationError
+
+from benchmark.errors import UsageError, unknown
+
+T = TypeVar("T")
+
+PositiveInt = Annotated[int, Gt(0)]
+NonNegativeInt = Annotated[int, Ge(0)]
+PositiveFloat = Annotated[float, Gt(0)]
+NonNegativeFloat = Annotated[float, Ge(0)]
+Probability = Annotated[float, Ge(0), Le(1)]
+OpenShare = Annotated[float, Gt(0), Lt(1)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepsConfig:
+    """How long the base stage is: passes over its rows, or optimiser steps."""
+
+    unit: Literal["epochs", "iterations"]
+    amount: PositiveInt
+
+
+@dataclass(frozen=True, kw_only=True)
+class OptimizerConfig:
+    """An optimiser of timm's factory; ``weight_decay`` reaches all parameters, as published."""
+
+    name: str
+    lr: PositiveFloat
+    momentum: Annotated[float, Ge(0), Lt(1)]
+    weight_decay: NonNegativeFloat
+    nesterov: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScheduleConfig:
+    """Learning rate over time, by timm's schedulers.
+
+    Attributes:
+        name: "multistep" (drops at ``milestones``), "cosine" or "constant".
+        unit: whether the rate changes between epochs or between steps.
+        warmup: linear warm-up, in units; the first unit has rate lr / warmup.
+        milestones: shares of the stage after which the rate is multiplied by ``gamma``.
+        gamma: the factor of one drop.
+    """
+
+    name: Literal["multistep", "cosine", "constant"]
+    unit: Literal["epoch", "step"]
+    warmup: NonNegativeInt
+    milestones: tuple[OpenShare, ...] = ()
+    gamma: PositiveFloat = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class AugmentationConfig:
+    """Training augmentation: zero padding and a random crop, then a horizontal flip."""
+
+    pad: NonNegativeInt
+    flip: Probability
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecipeConfig:
+    """What all methods share. ``name`` is printed with every number trained under it."""
+
+    name: str
+    steps: StepsConfig
+    batch_size: PositiveInt
+    optimizer: OptimizerConfig
+    schedule: ScheduleConfig
+    augmentation: AugmentationConfig
+    precision: Literal["fp32", "bf16"]
+    ema: Annotated[float, Gt(0), Lt(1)] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class BackboneConfig:
+    """A timm model by name, built without a classifier; ``options`` go to its constructor."""
+
+    name: str
+    options: dict[str, Any] = dataclasses.field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlumbingConfig:
+    """Settings that change no number and enter no hash.
+
+    Attributes:
+        out: folder of run folders.
+        device: "auto", "cpu" or "cuda".
+        threads: CPU threads of one run; 0 leaves torch's choice.
+        checkpoint_minutes: time between checkpoints while training.
+        on_existing: what to do about a finished run: "skip" it or run it again.
+        compile: wrap the network in ``torch.compile`` (pays for long runs only).
+        wandb: "disabled", "offline" or "online"; a failure there never breaks a run.
+        progress: show progress bars.
+        beside: components whose runs are printed beside this one, run first where missing.
+    """
+
+    out: str
+    device: Literal["auto", "cpu", "cuda"]
+    threads: NonNegativeInt
+    checkpoint_minutes: PositiveFloat
+    on_existing: Literal["skip", "rerun"]
+    compile: bool
+    wandb: Literal["disabled", "offline", "online"]
+    progress: bool
+    beside: tuple[str, ...]
+
+
+@cache
+def _adapter(cls: type[Any]) -> TypeAdapter[Any]:
+    return TypeAdapter(cls)
+
+
+def _check_keys(cls: type[Any], values: Mapping[str, Any], where: str) -> None:
+    names = [field.name for field in dataclasses.fields(cls)]
+    for key in values:
+        if key not in names:
+            raise unknown("key", str(key), names or ["(none: it takes no settings)"], where=where)
+    for field in dataclasses.fields(cls):
+        nested = values.get(field.name)
+        if dataclasses.is_dataclass(field.type) and isinstance(nested, Mapping):
+            _check_keys(field.type, nested, f"{where}.{field.name}")  # type: ignore[arg-type]
+
+
+def parse(cls: type[T], values: Mapping[str, Any], where: str) -> T:
+    """Build the frozen dataclass ``cls`` from plain values.
+
+    Args:
+        cls: a dataclass whose annotations carry types and ranges.
+        values: plain Python values (from YAML or the command line).
+        where: the configuration path, printed in errors.
+
+    Raises:
+        UsageError: unknown or missing key, wrong type, impossible value.
+    """
+    _check_keys(cls, values, where)
+    try:
+        result: T = _adapter(cls).validate_python(dict(values))
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        path = ".".join([where, *(str(part) for part in first["loc"])])
+        raise UsageError(
+            f"{first['msg']}, but got {first.get('input')!r}",
+            where=path,
+            todo="see `show` for the allowed values",
+        ) from None
+    return result

@@ -1,0 +1,505 @@
+"""The public test kit: does a component keep the promises that the harness relies on?
+
+``check_component`` trains the component for a few steps on tiny random images through the real
+loop and returns one ``CheckResult`` a promise; nothing is downloaded and nothing is kept. Plugin
+authors call it from a test of their own::
+
+    results = check_component(MyLoss, {"gamma": 2.0})
+    assert all(result.passed for result in results), "\\n".join(map(str, results))
+"""
+
+import json
+import random
+import tempfile
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, is_dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from benchmark import evaluate
+from benchmark.checkpoints import weights_hash
+from benchmark.component import ORIGINS, Batch, Component, ImageRequest, Net, Stage, Step, Task
+from benchmark.config import (
+    AugmentationConfig,
+    BackboneConfig,
+    OptimizerConfig,
+    RecipeConfig,
+    ScheduleConfig,
+    StepsConfig,
+    parse,
+)
+from benchmark.data.batches import Part, TrainSet, train_set
+from benchmark.logs import NullLogger
+from benchmark.stack import Stack
+from benchmark.train import Job, train
+
+MEAN, STD = (0.5, 0.5, 0.5), (0.25, 0.25, 0.25)
+SIZE = 8
+CASES = {
+    "2 classes": (20, 6),
+    "10 classes": (10, 8, 6, 5, 4, 3, 2, 2, 1, 1),
+    "100 classes": (3,) * 10 + (1,) * 90,
+    "a class with a single image": (12, 6, 1),
+}
+MAIN_CASE = "10 classes"
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """Whether one promise was kept.
+
+    Attributes:
+        name: the promise.
+        passed: whether it was kept.
+        detail: what was seen instead, if it was not.
+    """
+
+    name: str
+    passed: bool
+    detail: str = ""
+
+    def __str__(self) -> str:
+        return f"{'ok  ' if self.passed else 'FAIL'} {self.name}{': ' * bool(self.detail)}{self.detail}"
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A component that is built anew for every run, so that nothing survives in Python objects.
+
+    Attributes:
+        cls: the component's class.
+        config: its ``Config``, or plain values for it.
+        name: the name it has in the stack.
+    """
+
+    cls: type[Component]
+    config: Any
+    name: str
+
+    def build(self) -> Component:
+        """A new component.
+
+        Raises:
+            UsageError: the settings do not fit ``Config``.
+        """
+        values = asdict(self.config) if is_dataclass(self.config) else dict(self.config or {})
+        return self.cls(parse(self.cls.Config, values, f"method.{self.name}"), self.name)
+
+
+def check_component(
+    cls: type[Component],
+    config: Any = None,
+    name: str | None = None,
+    only: Collection[str] | None = None,
+) -> list[CheckResult]:
+    """Check one component by itself.
+
+    Args:
+        cls: the component's class.
+        config: its ``Config`` object or a mapping of settings; None means all defaults.
+        name: the name it is registered under; by default the class name in lower case.
+        only: names of the promises to check; None checks all.
+
+    Returns:
+        One result a promise, in a fixed order.
+    """
+    return check_stack([Piece(cls, config, name or cls.__name__.lower())], only)
+
+
+def check_stack(
+    pieces: Sequence[Piece], only: Collection[str] | None = None
+) -> list[CheckResult]:
+    """Check several components acting as one method, in stack order."""
+    run = _Runner(tuple(pieces))
+    checks: list[tuple[str, Callable[[], str]]] = [
+        ("settings survive a round trip through plain values", lambda: _round_trip(pieces)),
+        ("every added stage names its owner", run.owners),
+        ("image requests are well formed", run.request),
+        *((f"trains and deploys with {case}", _shape(run, case)) for case in CASES),
+        ("a step changes what its stage trains and only that", run.changes),
+        ("batch statistics follow the stage", run.statistics),
+        ("gradients reach what is trained", run.gradients),
+        ("the same seed gives the same trace", run.repeats),
+        ("another seed gives another trace", run.seeds_differ),
+        ("global random state is neither read nor changed", run.global_state),
+        ("a killed and resumed run ends with the same weights", run.resumes),
+    ]
+    return [_result(name, check) for name, check in checks if only is None or name in only]
+
+
+def _result(name: str, check: Callable[[], str]) -> CheckResult:
+    try:
+        problem = check()
+    except Exception as error:  # noqa: BLE001  (a plugin may raise anything: the kit reports it)
+        problem = f"{type(error).__name__}: {error}"
+    return CheckResult(name, not problem, problem)
+
+
+def _shape(run: "_Runner", case: str) -> Callable[[], str]:
+    return lambda: run.shape(case)
+
+
+# tiny fixtures, also of use in a plugin's own tests
+
+
+def tiny_recipe(steps: int = 20, batch_size: int = 32, **changes: Any) -> RecipeConfig:
+    """A few iterations of SGD at a constant rate: ten epochs of the main case."""
+    recipe = RecipeConfig(
+        name="tiny",
+        steps=StepsConfig(unit="iterations", amount=steps),
+        batch_size=batch_size,
+        optimizer=OptimizerConfig(
+            name="sgd", lr=0.05, momentum=0.9, weight_decay=5e-4, nesterov=False
+        ),
+        schedule=ScheduleConfig(name="constant", unit="step", warmup=0),
+        augmentation=AugmentationConfig(pad=1, flip=0.5),
+        precision="fp32",
+    )
+    return replace(recipe, **changes)
+
+
+def tiny_task(counts: Sequence[int], added: int = 0) -> Task:
+    """A problem with ``counts`` real images, and ``added`` more of each class."""
+    return Task(
+        dataset="random",
+        classes=tuple(f"class {label}" for label in range(len(counts))),
+        counts_real=tuple(counts),
+        counts_train=tuple(count + added for count in counts),
+        image_size=SIZE,
+    )
+
+
+def random_images(n: int, seed: int) -> NDArray[np.uint8]:
+    """Random uint8 images (n, 8, 8, 3)."""
+    return np.random.default_rng(seed).integers(0, 256, (n, SIZE, SIZE, 3), dtype=np.uint8)
+
+
+def tiny_rows(
+    task: Task, views: tuple[str, ...] = ("weak",), augmentation: AugmentationConfig | None = None
+) -> TrainSet:
+    """Random training rows with the task's counts; what is not real is synthetic."""
+    labels = np.arange(task.n_classes)
+    extra = np.subtract(task.counts_train, task.counts_real)
+    real, added = np.repeat(labels, task.counts_real), np.repeat(labels, extra)
+    parts = [Part("real", random_images(len(real), 1), real)]
+    if len(added):
+        parts.append(Part("synthetic", random_images(len(added), 2), added))
+    settings = augmentation or tiny_recipe().augmentation
+    return train_set(parts, MEAN, STD, settings, views, torch.device("cpu"))
+
+
+def tiny_job(stack: Stack, folder: Path, **changes: Any) -> Job:
+    """A job of the main case: ten classes, one added image a class, a ResNet-8 of width 4."""
+    recipe = changes.pop("recipe", tiny_recipe())
+    task = changes.pop("task", tiny_task(CASES[MAIN_CASE], added=1))
+    rows = changes.pop("rows", None) or tiny_rows(task, stack.views(recipe), recipe.augmentation)
+    job = Job(
+        stack=stack,
+        task=task,
+        rows=rows,
+        recipe=recipe,
+        backbone=BackboneConfig(name="cifar_resnet8", options={"width": 4}),
+        seed=0,
+        device=torch.device("cpu"),
+        folder=folder,
+        checkpoint_seconds=3600.0,
+        compile=False,
+        progress=False,
+        logger=NullLogger(),
+    )
+    return replace(job, **changes)
+
+
+# watching a run
+
+
+class Stopped(Exception):
+    """Raised by ``Watch`` where a run is to be killed."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What one optimiser step did.
+
+    Attributes:
+        stage: the stage it belongs to.
+        index: its number in the stage.
+        loss: its loss.
+        changed: names of the parameters that it changed.
+        graded: names of the parameters that had a gradient other than zero.
+        statistics: whether batch statistics of the backbone changed.
+    """
+
+    stage: Stage
+    index: int
+    loss: float
+    changed: frozenset[str]
+    graded: frozenset[str]
+    statistics: bool
+
+
+@dataclass(frozen=True)
+class Watch(Stack):
+    """A stack that notes what every step does, and can stop before one.
+
+    Attributes:
+        seen: one entry a step.
+        stop_at: stage name and step before which the run is killed.
+        deep: whether to compare parameters around every step; the trace is kept in any case.
+    """
+
+    seen: list[Seen] = field(default_factory=list, compare=False)
+    stop_at: tuple[str, int] | None = None
+    deep: bool = False
+    held: dict[str, Any] = field(default_factory=dict, compare=False)
+
+    @property
+    def trace(self) -> list[float]:
+        """The losses of all steps."""
+        return [step.loss for step in self.seen]
+
+    def loss(self, net: Net, batch: Batch, step: Step) -> Tensor:
+        """The loss of the stack, noted."""
+        if self.stop_at == (step.stage.name, step.index):
+            raise Stopped
+        if self.deep:
+            self.held.update(parameters=_copies(net.named_parameters()), statistics=_stats(net))
+        loss = super().loss(net, batch, step)
+        self.held["loss"] = loss.item()
+        return loss
+
+    def after_step(self, net: Net, step: Step) -> None:
+        """Note the step, then do what the stack does."""
+        changed, graded, statistics = frozenset[str](), frozenset[str](), False
+        if self.deep:
+            before, named = self.held["parameters"], dict(net.named_parameters())
+            changed = frozenset(k for k, p in named.items() if not torch.equal(p, before[k]))
+            graded = frozenset(
+                k for k, p in named.items() if p.grad is not None and bool(p.grad.any())
+            )
+            statistics = not _equal(self.held["statistics"], _stats(net))
+        self.seen.append(
+            Seen(step.stage, step.index, self.held["loss"], changed, graded, statistics)
+        )
+        super().after_step(net, step)
+
+
+def _copies(named: Iterator[tuple[str, Tensor]]) -> dict[str, Tensor]:
+    return {name: tensor.detach().clone() for name, tensor in named}
+
+
+def _stats(net: Net) -> dict[str, Tensor]:
+    return _copies(
+        (name, tensor) for name, tensor in net.backbone.named_buffers() if "running" in name
+    )
+
+
+def _equal(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
+    return one.keys() == other.keys() and all(torch.equal(one[key], other[key]) for key in one)
+
+
+@contextmanager
+def global_seeds(seed: int) -> Iterator[None]:
+    """Seed the global generators of Python, NumPy and torch, and put them back after."""
+    before = random.getstate(), np.random.get_state(), torch.get_rng_state()
+    random.seed(seed)
+    np.random.seed(seed)
+    torch.manual_seed(seed)
+    try:
+        yield
+    finally:
+        random.setstate(before[0])
+        np.random.set_state(before[1])
+        torch.set_rng_state(before[2])
+
+
+def _global_state() -> tuple[Any, ...]:
+    numpy_state = np.random.get_state(legacy=False)
+    assert isinstance(numpy_state, dict)
+    return (
+        random.getstate(),
+        numpy_state["state"]["key"].tolist(),
+        numpy_state["state"]["pos"],
+        torch.get_rng_state().tolist(),
+    )
+
+
+@dataclass
+class _Runner:
+    """Trains the pieces and answers for each promise with "" or what was seen instead."""
+
+    pieces: tuple[Piece, ...]
+    kept: dict[str, tuple[Net, Watch]] = field(default_factory=dict)
+    undisturbed: bool = True
+
+    def watch(self, **settings: Any) -> Watch:
+        return Watch(tuple(piece.build() for piece in self.pieces), **settings)
+
+    def train(self, watch: Watch, case: str = MAIN_CASE, **changes: Any) -> tuple[Net, Watch]:
+        task = tiny_task(CASES[case], added=1)
+        with tempfile.TemporaryDirectory() as folder:
+            net, _, _ = train(tiny_job(watch, Path(folder), task=task, **changes))
+        return net, watch
+
+    def once(self) -> tuple[Net, Watch]:
+        """A watched run of the main case, made when first needed."""
+        if "main" not in self.kept:
+            with global_seeds(1):
+                self.kept["main"] = self.train(self.watch(deep=True))
+        return self.kept["main"]
+
+    # promises
+
+    def owners(self) -> str:
+        names = {piece.name for piece in self.pieces}
+        stages = self.watch().stages([Stage("base")])
+        seen = [stage.name for stage in stages]
+        for stage in stages:
+            if stage.name != "base" and stage.owner not in names:
+                return f"the stage '{stage.name}' has the owner {stage.owner!r}, not one of {sorted(names)}"
+            if seen.count(stage.name) > 1:
+                return f"two stages are called '{stage.name}'"
+        return "" if stages else "no stage is left"
+
+    def request(self) -> str:
+        task = tiny_task(CASES[MAIN_CASE])
+        found = [self.watch().request_images(task) for _ in range(2)]
+        if found[0] != found[1]:
+            return "two calls gave two requests"
+        request = found[0]
+        if request is None:
+            return ""
+        good = isinstance(request, ImageRequest) and request.origin in ORIGINS[1:]
+        if good and request.kind == "text2img" and request.prompts is None:
+            return "a text2img request without prompts"
+        return "" if good else f"not a request for added images: {request!r}"
+
+    def shape(self, case: str) -> str:
+        short = tiny_recipe(steps=4)
+        net, watch = (
+            self.once() if case == MAIN_CASE else self.train(self.watch(), case, recipe=short)
+        )
+        if not np.isfinite(watch.trace).all():
+            return f"losses {watch.trace}"
+        module = watch.deploy(net)
+        return _deploys(module, len(CASES[case]))
+
+    def changes(self) -> str:
+        for seen in self.once()[1].seen:
+            wrong = {name for name in seen.changed if not name.startswith("head.")}
+            if seen.stage.train == "head" and wrong:
+                return f"stage '{seen.stage.name}' trains the head but changed {min(wrong)}"
+            if not seen.changed:
+                return f"step {seen.index} of stage '{seen.stage.name}' changed nothing"
+        return ""
+
+    def statistics(self) -> str:
+        for seen in self.once()[1].seen:
+            declared = seen.stage.batch_norm == "train"
+            if seen.statistics != declared:
+                done = "changed" if seen.statistics else "did not change"
+                return (
+                    f"stage '{seen.stage.name}' declares batch_norm={seen.stage.batch_norm}, "
+                    f"but batch statistics {done} in step {seen.index}"
+                )
+        return ""
+
+    def gradients(self) -> str:
+        net, watch = self.once()
+        backbone = {f"backbone.{name}" for name, _ in net.backbone.named_parameters()}
+        by_stage: dict[str, set[str]] = {}
+        for seen in watch.seen:
+            by_stage.setdefault(seen.stage.name, set()).update(seen.graded)
+        for stage in {seen.stage.name: seen.stage for seen in watch.seen}.values():
+            graded = by_stage[stage.name]
+            missed = sorted(backbone - graded) if stage.train == "all" else []
+            if missed:
+                return f"no gradient reaches {missed[0]} in stage '{stage.name}'"
+            if stage.train == "head" and not any(name.startswith("head.") for name in graded):
+                return f"no gradient reaches the head in stage '{stage.name}'"
+        return ""
+
+    def elsewhere(self) -> tuple[Net, Watch]:
+        """The run again under other global seeds, made when first needed."""
+        if "elsewhere" not in self.kept:
+            with global_seeds(2):
+                before = _global_state()
+                self.kept["elsewhere"] = self.train(self.watch())
+                self.undisturbed = _global_state() == before
+        return self.kept["elsewhere"]
+
+    def repeats(self) -> str:
+        if not _same(*self.once(), *self.elsewhere(), ""):
+            return ""
+        # what differs may be the global state alone: hold that fixed
+        with global_seeds(1):
+            again = self.train(self.watch())
+        return _same(*self.once(), *again, "a second run with the same seed")
+
+    def seeds_differ(self) -> str:
+        other = self.train(self.watch(), seed=1, recipe=tiny_recipe(steps=3))[1]
+        alike = other.trace[0] == self.once()[1].trace[0]
+        return "seeds 0 and 1 gave the same first loss" if alike else ""
+
+    def global_state(self) -> str:
+        different = _same(*self.once(), *self.elsewhere(), "another global random state")
+        return different if self.undisturbed else "the run changed a global random state"
+
+    def resumes(self) -> str:
+        net, watch = self.once()
+        with tempfile.TemporaryDirectory() as folder:
+            for stop_at in _kill_points(watch.seen):
+                job = tiny_job(self.watch(stop_at=stop_at), Path(folder), checkpoint_seconds=0.0)
+                try:
+                    train(job)
+                except Stopped:
+                    continue
+                return f"the run did not reach {stop_at}"
+            again, _, _ = train(tiny_job(self.watch(), Path(folder)))
+        names = [key for key, value in again.state_dict().items()
+                 if key not in net.state_dict() or not torch.equal(value, net.state_dict()[key])]  # fmt: skip
+        return f"'{names[0]}' differs after killing and resuming" if names else ""
+
+
+def _kill_points(seen: Sequence[Seen]) -> list[tuple[str, int]]:
+    """In each stage: before its first step (not of the first stage), its middle and its last."""
+    points: list[tuple[str, int]] = []
+    for name in dict.fromkeys(step.stage.name for step in seen):
+        last = max(step.index for step in seen if step.stage.name == name)
+        points += [(name, index) for index in sorted({0, (last + 1) // 2, last})]
+    return points[1:]
+
+
+def _deploys(module: nn.Module, classes: int) -> str:
+    images = random_images(7, 3)
+    first, second = (
+        evaluate.logits(module, images, MEAN, STD, torch.device("cpu")) for _ in range(2)
+    )
+    if first.shape != (7, classes):
+        return f"deployed logits have the shape {first.shape}, not (7, {classes})"
+    if not np.isfinite(first).all():
+        return "deployed logits are not finite"
+    return "" if np.array_equal(first, second) else "deployed logits change from call to call"
+
+
+def _same(net: Net, watch: Watch, again: Net, other: Watch, what: str) -> str:
+    if watch.trace != other.trace:
+        pairs = zip(watch.trace, other.trace, strict=False)
+        step = next((n for n, (one, two) in enumerate(pairs) if one != two), len(watch.trace))
+        return f"{what} gave other losses from step {step + 1} on"
+    return "" if weights_hash(net) == weights_hash(again) else f"{what} gave other weights"
+
+
+def _round_trip(pieces: Sequence[Piece]) -> str:
+    for piece in pieces:
+        config = piece.build().config
+        values: Mapping[str, Any] = json.loads(json.dumps(asdict(config)))
+        if parse(piece.cls.Config, values, f"method.{piece.name}") != config:
+            return f"{piece.name}: {config} became something else"
+    return ""

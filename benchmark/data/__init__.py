@@ -1,0 +1,1 @@
+"""Data sets: facts, long-tailed splits, and packed stores of uint8 images."""

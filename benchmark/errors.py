@@ -1,0 +1,71 @@
+"""Errors a user can cause: one line that says what, where, and what to do next."""
+
+import difflib
+from collections.abc import Iterable
+
+
+class BenchError(Exception):
+    """Base of every error shown without a traceback.
+
+    Args:
+        problem: what is wrong, as "Expected X, but got Y" where that fits.
+        where: the file, key or stage concerned.
+        todo: what to do next, often a command.
+    """
+
+    exit_code = 1
+
+    def __init__(self, problem: str, *, where: object = None, todo: str | None = None) -> None:
+        self.problem, self.where, self.todo = problem, where, todo
+        super().__init__(problem)
+
+    def __str__(self) -> str:
+        place = f" [{self.where}]" if self.where is not None else ""
+        advice = f"; {self.todo}" if self.todo else ""
+        return f"{self.problem}{place}{advice}"
+
+
+class UsageError(BenchError):
+    """A name, key, type or value that cannot be meant (exit code 2)."""
+
+    exit_code = 2
+
+
+class DataError(BenchError):
+    """Data or weights that are absent or are not what was expected (exit code 3)."""
+
+    exit_code = 3
+
+
+class IntegrityError(BenchError):
+    """A file that is truncated, altered or fails its checksum (exit code 4)."""
+
+    exit_code = 4
+
+
+class StorageError(BenchError):
+    """The disk is full, or a folder cannot be written (exit code 5)."""
+
+    exit_code = 5
+
+
+class Interrupted(BenchError):
+    """Stopped by Ctrl-C or SIGTERM after saving what was done (exit code 130)."""
+
+    exit_code = 130
+
+
+def nearest(name: str, allowed: Iterable[str], limit: int = 3) -> list[str]:
+    """The up to ``limit`` allowed names closest in spelling to ``name``, best first."""
+    options = sorted(set(allowed))
+    folded = {option.lower(): option for option in options}
+    close = difflib.get_close_matches(name.lower(), list(folded), n=limit, cutoff=0.5)
+    return [folded[match] for match in close]
+
+
+def unknown(noun: str, name: str, allowed: Iterable[str], *, where: object = None) -> UsageError:
+    """The error for a name that is not in a closed list, with the nearest ones first."""
+    options = sorted(set(allowed))
+    close = nearest(name, options)
+    hint = f"did you mean {' or '.join(close)}?" if close else f"allowed: {', '.join(options)}"
+    return UsageError(f"Unknown {noun} '{name}'", where=where, todo=hint)

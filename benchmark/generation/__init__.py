@@ -1,0 +1,1 @@
+"""Budget, plan, pool, cost: how images are asked for, drawn, kept and accounted for."""

@@ -1,0 +1,136 @@
+"""The append-only record of drawn images: one file a worker, one JSON object a line."""
+
+import dataclasses
+import json
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, Literal
+
+from benchmark.errors import IntegrityError
+from benchmark.files import canonical_json, read_json, storage_error, write_json
+from benchmark.generation.generator import LoadReport
+
+Status = Literal["ok", "rejected"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PoolRow:
+    """One drawn image.
+
+    Attributes:
+        image_id: as in the plan.
+        label: class label.
+        slot: number of the image within its class.
+        attempt: how many draws for the slot were rejected before.
+        seed: 32-bit seed of its noise.
+        status: "ok", or "rejected" for a degenerate frame, which is not kept.
+        reason: why it was rejected, else empty.
+        sha256: of the PNG's bytes, empty if rejected.
+        calls: measured network calls.
+        seconds: its share of the batch's device time.
+        worker: which session drew it.
+    """
+
+    image_id: str
+    label: int
+    slot: int
+    attempt: int
+    seed: int
+    status: Status
+    reason: str
+    sha256: str
+    calls: int
+    seconds: float
+    worker: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Session:
+    """What one worker drew with.
+
+    Attributes:
+        worker: name of the session.
+        dtype: of the generator.
+        guidance_factor: network calls at each step.
+        knowledge: outside knowledge tags of the generator.
+        load: device, loading time, FLOPs, library versions.
+    """
+
+    worker: str
+    dtype: str
+    guidance_factor: int
+    knowledge: tuple[str, ...]
+    load: LoadReport
+
+
+def append_rows(file: IO[str], rows: Iterable[PoolRow], path: Path) -> None:
+    """Append rows and force them to the disk.
+
+    Raises:
+        StorageError: the disk is full or the file cannot be written.
+    """
+    try:
+        file.writelines(canonical_json(dataclasses.asdict(row)) + "\n" for row in rows)
+        file.flush()
+        os.fsync(file.fileno())
+    except OSError as error:
+        raise storage_error(path, error) from error
+
+
+def _parse(line: str, path: Path, number: int) -> PoolRow:
+    try:
+        return PoolRow(**json.loads(line))
+    except (ValueError, TypeError) as error:
+        raise IntegrityError(
+            f"Expected a result row at line {number}, but got {error}",
+            where=path,
+            todo="delete the file; its images are drawn again",
+        ) from error
+
+
+def _file_rows(path: Path) -> Iterator[PoolRow]:
+    text = path.read_text(encoding="utf-8", errors="replace")
+    # What follows the last newline is a row cut short by a kill; its image is drawn again.
+    for number, line in enumerate(text.split("\n")[:-1], start=1):
+        yield _parse(line, path, number)
+
+
+def read_rows(folder: Path) -> list[PoolRow]:
+    """Every row of every worker; a torn last line is ignored.
+
+    Raises:
+        IntegrityError: a line that is not a row.
+    """
+    paths = sorted(folder.glob("part-*.jsonl"))
+    return [row for path in paths for row in _file_rows(path)]
+
+
+def write_session(folder: Path, session: Session) -> None:
+    """Write what a worker draws with, before it draws."""
+    write_json(folder / f"session-{session.worker}.json", dataclasses.asdict(session))
+
+
+def _session(values: dict[str, Any]) -> Session:
+    load = LoadReport(**values.pop("load"))
+    knowledge = tuple(values.pop("knowledge"))
+    return Session(load=load, knowledge=knowledge, **values)
+
+
+def read_sessions(folder: Path) -> dict[str, Session]:
+    """Sessions by the name of their worker.
+
+    Raises:
+        IntegrityError: a file that is not a session.
+    """
+    found = {}
+    for path in sorted(folder.glob("session-*.json")):
+        try:
+            session = _session(read_json(path))
+        except (TypeError, KeyError, AttributeError) as error:
+            raise IntegrityError(
+                f"Expected a session, but got {error}", where=path, todo="delete the file"
+            ) from error
+        found[session.worker] = session
+    return found

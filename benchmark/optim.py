@@ -1,0 +1,112 @@
+"""Optimiser and learning-rate schedule, by timm's factories."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+import torch
+from timm.optim import create_optimizer_v2
+from timm.scheduler.cosine_lr import CosineLRScheduler
+from timm.scheduler.multistep_lr import MultiStepLRScheduler
+from timm.scheduler.scheduler import Scheduler
+from torch import nn
+
+from benchmark.component import Stage
+from benchmark.config import OptimizerConfig, RecipeConfig, ScheduleConfig
+from benchmark.errors import UsageError
+
+
+def make_optimizer(
+    parameters: Iterable[nn.Parameter], config: OptimizerConfig
+) -> torch.optim.Optimizer:
+    """An optimiser over ``parameters``; weight decay reaches all of them, norms and biases too.
+
+    Raises:
+        UsageError: a name timm does not know.
+    """
+    # timm calls SGD without Nesterov "momentum"
+    name = "momentum" if config.name == "sgd" and not config.nesterov else config.name
+    try:
+        optimizer: torch.optim.Optimizer = create_optimizer_v2(
+            list(parameters),
+            opt=name,
+            lr=config.lr,
+            weight_decay=config.weight_decay,
+            momentum=config.momentum,
+            filter_bias_and_bn=False,
+        )
+    except (ValueError, AssertionError) as error:
+        raise UsageError(f"Unknown optimiser: {error}", where="recipe.optimizer.name") from error
+    return optimizer
+
+
+class Schedule:
+    """The learning rate as a function of the epoch or the step; holds no state of its own.
+
+    Args:
+        optimizer: its learning rate is set.
+        config: shape of the schedule.
+        total: length of the stage in the schedule's unit.
+    """
+
+    def __init__(
+        self, optimizer: torch.optim.Optimizer, config: ScheduleConfig, total: int
+    ) -> None:
+        self.optimizer, self.config = optimizer, config
+        self._scheduler = _scheduler(optimizer, config, total)
+
+    def set(self, *, step: int, epoch: int) -> float:
+        """Set the rate for the step about to be taken (both 0-based) and return it."""
+        if self._scheduler is not None:
+            if self.config.unit == "epoch":
+                self._scheduler.step(epoch)
+            else:
+                self._scheduler.step_update(step)
+        return float(self.optimizer.param_groups[0]["lr"])
+
+
+def _scheduler(
+    optimizer: torch.optim.Optimizer, config: ScheduleConfig, total: int
+) -> Scheduler | None:
+    if config.name == "constant":
+        return None
+    # timm's warm-up reaches the full rate one unit after its last: published ones reach it on it
+    warm = max(min(config.warmup, total) - 1, 0)
+    shared = {
+        "warmup_t": warm,
+        "warmup_lr_init": optimizer.param_groups[0]["lr"] / (warm + 1),
+        "t_in_epochs": config.unit == "epoch",
+    }
+    if config.name == "cosine":
+        return CosineLRScheduler(optimizer, t_initial=total, lr_min=0.0, **shared)
+    drops = [round(share * total) + 1 for share in config.milestones]
+    return MultiStepLRScheduler(optimizer, decay_t=drops, decay_rate=config.gamma, **shared)
+
+
+def stage_optimizer(net: nn.Module, recipe: RecipeConfig, stage: Stage) -> torch.optim.Optimizer:
+    """The optimiser of a stage; parameters that it does not train are frozen.
+
+    Raises:
+        UsageError: the stage trains the head and the network has none.
+    """
+    trained = net if stage.train == "all" else getattr(net, "head", None)
+    if not isinstance(trained, nn.Module):
+        raise UsageError(f"The stage '{stage.name}' trains the head, but the network has none")
+    net.requires_grad_(False)
+    trained.requires_grad_(True)
+    decay = stage.weight_decay
+    config = replace(
+        recipe.optimizer,
+        lr=recipe.optimizer.lr * stage.lr_scale,
+        weight_decay=recipe.optimizer.weight_decay if decay is None else decay,
+    )
+    return make_optimizer(trained.parameters(), config)
+
+
+def stage_schedule(
+    optimizer: torch.optim.Optimizer, recipe: RecipeConfig, stage: Stage, steps: int, epochs: int
+) -> Schedule:
+    """The schedule of a stage: the recipe's shape, or the one the stage names."""
+    config = recipe.schedule
+    if stage.schedule is not None:
+        config = ScheduleConfig(name=stage.schedule, unit="step", warmup=0)  # type: ignore[arg-type]
+    return Schedule(optimizer, config, epochs if config.unit == "epoch" else steps)

@@ -1,0 +1,1 @@
+"""Rendering of tables: Markdown, CSV, the console. No number is computed here."""

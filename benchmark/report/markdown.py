@@ -1,0 +1,125 @@
+"""A leaderboard as Markdown: the table, and notes that say how to read and remake it."""
+
+from collections.abc import Iterable, Sequence
+
+from benchmark import stats
+from benchmark.leaderboard import Row, Table
+from benchmark.report import text
+
+REPORT_COMMAND = "python -m benchmark report"
+_LEFT = 4
+
+
+def render(table: Table) -> str:
+    """The whole file of one table."""
+    title = f"# {text.escape(table.key.dataset)}: {text.escape(table.key.recipe)}\n"
+    lines = "".join(f"- {note}\n" for note in notes(table))
+    return f"{title}\n{body(table)}\n{lines}\n## Commands\n\n{commands(table)}"
+
+
+def body(table: Table) -> str:
+    """The table alone, without title and notes."""
+    base = text.escape(table.reference.label) if table.reference else "reference"
+    header = [
+        "Rank", "Method", "Track", "Budget", "Seeds", "All", "Many", "Medium", "Few",
+        f"vs {base}", "ECE", "Images added", "Network calls", "Train s", "Experiment",
+    ]  # fmt: skip
+    return text.markdown_table(header, [_cells(row, table) for row in table.rows], _LEFT)
+
+
+def _cells(row: Row, table: Table) -> list[str]:
+    strong = "**" if row.may_be_first else ""
+    many, medium, few = (text.percent(value) for value in row.groups)
+    is_base = table.reference is not None and row.hash == table.reference.hash
+    gap = "reference" if is_base else text.difference(row.difference) + "*" * row.differs
+    return [
+        strong + text.ranks(row.ranks) + (f" {row.letters}" if row.letters else "") + strong,
+        strong + text.escape(row.label) + strong,
+        row.track,
+        text.escape(row.first.budget.label),
+        str(row.accuracy.n),
+        strong + text.estimate(row.accuracy) + strong,
+        many,
+        medium,
+        few,
+        gap.replace("*", "\\*"),
+        text.percent(row.ece),
+        str(row.added),
+        text.number(row.network_calls, 0),
+        text.number(row.train_seconds, 1),
+        text.code_cell(row.hash),
+    ]
+
+
+def notes(table: Table) -> list[str]:
+    """What a reader has to know, one Markdown line each."""
+    return [
+        *_setting_notes(table),
+        *_reading_notes(table),
+        *_row_notes(table.rows),
+        f"Rebuilt from the records by {text.code(REPORT_COMMAND)}.",
+    ]
+
+
+def _setting_notes(table: Table) -> list[str]:
+    key, records = table.key, [record for row in table.rows for record in row.records]
+    steps = _span([record.recipe.steps_total for record in records])
+    parameters = _span([record.backbone.parameters for record in records])
+    split = records[0].dataset.split
+    devices = {record.cost.training.device for record in records}
+    return [
+        f"Data: {text.escape(key.dataset)}, protocol {key.protocol}, split rule "
+        f"{text.escape(split.rule)} ({text.code(key.split_rule)}).",
+        f"Recipe: {text.escape(key.recipe)} ({text.code(key.recipe_hash)}); steps fixed by "
+        f"{key.steps_rule}, {steps} in all; weights: {key.selection}.",
+        f"Backbone: {text.escape(key.backbone)}, {parameters} parameters.",
+        f"Seeds: {_seeds(record.seed for record in records)}. "
+        f"Hardware: {', '.join(map(text.escape, sorted(devices)))}.",
+    ]
+
+
+def _reading_notes(table: Table) -> list[str]:
+    blocked = table.design == "blocked"
+    test = "paired t tests on common seeds" if blocked else "t tests with pooled variance"
+    base = "paired t tests with Holm's correction" if blocked else "Dunnett's test"
+    return [
+        "All: mean over seeds ± half-width of the 95 % Student interval, percent. Many, Medium, "
+        f"Few: by real training counts, convention {text.escape(table.convention)}.",
+        f"Ranks hold within a track: a range runs from 1 + rows significantly better to k - rows "
+        f"significantly worse; rows that share a letter are not told apart ({table.design} "
+        f"design: {test}, Holm's correction, 5 %). Bold: the range holds 1. Fewer than "
+        f"{stats.MIN_SEEDS} seeds: unranked (-).",
+        f"\\*: differs from the reference ({base}, 5 %).",
+    ]
+
+
+def _row_notes(rows: Sequence[Row]) -> list[str]:
+    one_pool = [text.escape(row.label) for row in rows if row.one_pool]
+    found = [f"Conditional on one pool: {', '.join(_unique(one_pool))}."] if one_pool else []
+    known = [
+        f"{text.escape(row.label)} ({', '.join(map(text.escape, row.first.method.knowledge))})"
+        for row in rows
+        if row.first.method.knowledge
+    ]
+    return found + ([f"Outside knowledge: {'; '.join(_unique(known))}."] if known else [])
+
+
+def _unique(items: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(items))
+
+
+def _span(values: Sequence[int]) -> str:
+    low, high = min(values), max(values)
+    return str(low) if low == high else f"{low} to {high}"
+
+
+def _seeds(values: Iterable[int]) -> str:
+    return ", ".join(map(str, sorted(set(values))))
+
+
+def commands(table: Table) -> str:
+    """The command behind the first seed of every row."""
+    return "".join(
+        f"- {text.code(row.hash)} seed {row.first.seed}: {text.code(row.first.command)}\n"
+        for row in table.rows
+    )

@@ -1,0 +1,109 @@
+"""Leaderboard files: written from records, and compared with them byte for byte."""
+
+import re
+from pathlib import Path
+
+from benchmark import records
+from benchmark.errors import IntegrityError
+from benchmark.files import write_text
+from benchmark.leaderboard import Table, build
+from benchmark.record_models import Record
+from benchmark.report import csv_table, markdown, text
+
+INDEX = "README.md"
+_OURS = re.compile(r"^[a-z0-9.-]+-[0-9a-f]{8}\.(md|csv)$")
+
+
+def read_all(records_dir: Path) -> list[Record]:
+    """Every record below a folder.
+
+    Raises:
+        IntegrityError: a file is no valid record; names the first one and how many there are.
+    """
+    found = [item for _, item in records.find(records_dir)]
+    broken = [item for item in found if not isinstance(item, Record)]
+    if broken:
+        more = f" (and {len(broken) - 1} more)" if len(broken) > 1 else ""
+        raise IntegrityError(
+            f"{broken[0].problem}{more}", where=broken[0].where, todo=broken[0].todo
+        )
+    return [item for item in found if isinstance(item, Record)]
+
+
+def file_stem(table: Table) -> str:
+    """The name of a table's files without ending: readable, and unique by its key's hash."""
+    key = table.key
+    name = f"{key.dataset} p{key.protocol} {key.recipe} {key.steps_rule} {key.backbone}"
+    return f"{text.slug(name)}-{key.short_hash}"
+
+
+def render_all(found: list[Record], reference: str | None = None) -> dict[str, str]:
+    """The text of every file of the tables' folder, by file name."""
+    tables = build(found, reference)
+    files = {INDEX: _index(tables)}
+    for table in tables:
+        stem = file_stem(table)
+        files |= {f"{stem}.md": markdown.render(table), f"{stem}.csv": csv_table.render(table)}
+    return files
+
+
+def _index(tables: list[Table]) -> str:
+    lines = [
+        [
+            f"[{text.escape(table.key.dataset)}]({file_stem(table)}.md)",
+            text.escape(table.key.recipe),
+            table.key.steps_rule,
+            text.escape(table.key.backbone),
+            table.key.selection,
+            str(len(table.rows)),
+            str(sum(row.accuracy.n for row in table.rows)),
+        ]
+        for table in tables
+    ]
+    header = ["Data", "Recipe", "Steps fixed by", "Backbone", "Weights", "Rows", "Runs"]
+    body = text.markdown_table(header, lines, 5)
+    made = f"Rebuilt from the records by {text.code(markdown.REPORT_COMMAND)}."
+    return f"# Leaderboards\n\n{body}\n{made}\n"
+
+
+def write(records_dir: Path, tables_dir: Path, reference: str | None = None) -> list[Path]:
+    """Write every table as Markdown and CSV with an index; drop tables without records.
+
+    Only files named as this function names them are ever removed.
+
+    Returns:
+        The files written, in order of name.
+
+    Raises:
+        IntegrityError: a record is broken or contradicts another.
+        StorageError: the disk is full or the folder cannot be written.
+    """
+    files = render_all(read_all(records_dir), reference)
+    for name, content in files.items():
+        write_text(tables_dir / name, content)
+    for name in _extra(tables_dir, files):
+        (tables_dir / name).unlink(missing_ok=True)
+    return [tables_dir / name for name in sorted(files)]
+
+
+def check(records_dir: Path, tables_dir: Path, reference: str | None = None) -> list[Path]:
+    """Compare the tables' folder with what the records give, byte for byte.
+
+    Returns:
+        Files that differ, are missing, or belong to no record; empty if all agree.
+
+    Raises:
+        IntegrityError: a record is broken or contradicts another.
+    """
+    files = render_all(read_all(records_dir), reference)
+    differing = [n for n, content in files.items() if _bytes(tables_dir / n) != content.encode()]
+    return [tables_dir / name for name in sorted(differing + _extra(tables_dir, files))]
+
+
+def _bytes(path: Path) -> bytes | None:
+    return path.read_bytes() if path.is_file() else None
+
+
+def _extra(folder: Path, files: dict[str, str]) -> list[str]:
+    names = (path.name for path in folder.glob("*")) if folder.is_dir() else ()
+    return [name for name in names if _OURS.match(name) and name not in files]

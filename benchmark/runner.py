@@ -1,0 +1,196 @@
+"""One experiment from its data to its record; a finished one is skipped, a killed one resumed."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import filelock
+import numpy as np
+import torch
+from torch import nn
+
+from benchmark import metrics, record_models, records
+from benchmark.component import Stage
+from benchmark.console import say
+from benchmark.data.batches import Part, TrainSet, train_set
+from benchmark.errors import BenchError, Interrupted, UsageError
+from benchmark.evaluate import logits
+from benchmark.experiment import Experiment
+from benchmark.files import sha256_file, storage_error, write_json
+from benchmark.generation.budget import label as budget_label
+from benchmark.logs import make_logger
+from benchmark.record_builder import Outcome, build_record
+from benchmark.supply import Supplied, supply
+from benchmark.train import Job, train
+
+RECORD, PREDICTIONS, ERROR = "record.json", "preds.npz", "error.json"
+
+
+def run_experiment(experiment: Experiment) -> records.Record:
+    """Run one experiment with its seed, or return the record of the finished run.
+
+    Raises:
+        BenchError: whatever stops it; ``error.json`` says why, and nothing finished is lost.
+    """
+    folder = experiment.folder
+    done = _finished(experiment)
+    if done is not None:
+        say("done", f"{experiment.label}, seed {experiment.seed}: already finished in {folder}")
+        return done
+    preflight(experiment)
+    with _locked(folder):
+        try:
+            record = _run(experiment)
+        except Interrupted:
+            raise
+        except BenchError as error:
+            write_json(folder / ERROR, {"error": str(error), "exit_code": error.exit_code})
+            raise
+    (folder / ERROR).unlink(missing_ok=True)
+    (folder / "checkpoint.pt").unlink(missing_ok=True)
+    return record
+
+
+def preflight(experiment: Experiment) -> None:
+    """Refuse what cannot work before time is spent: absent weights, impossible generation.
+
+    Raises:
+        BenchError: what is wrong and what to do.
+    """
+    request = experiment.request
+    if request and request.kind == "text2img" and sum(experiment.allocation.add):
+        experiment.settings.generator.check()
+
+
+def _finished(experiment: Experiment) -> records.Record | None:
+    path = experiment.folder / RECORD
+    if not path.exists():
+        return None
+    if experiment.settings.plumbing.on_existing == "rerun":
+        path.unlink()
+        return None
+    return records.load(path)
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = filelock.FileLock(folder / ".lock", timeout=0)
+        lock.acquire()
+    except filelock.Timeout:
+        raise UsageError("Another process is running this experiment", where=folder) from None
+    except OSError as error:
+        raise storage_error(folder, error) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _run(experiment: Experiment) -> records.Record:
+    say("run", f"{experiment.label} on {experiment.card.name}, seed {experiment.seed}, "
+        f"experiment {experiment.hash}")  # fmt: skip
+    device = _device(experiment)
+    data = experiment.settings.dataset.load(experiment.seed)
+    _say_counts(experiment)
+    added = supply(experiment, data.heldout)
+    rows = _rows(experiment, data, added, device)
+    _say_stack(experiment)
+    outcome = _train_and_score(experiment, data, rows, device)
+    return _write(experiment, data, added, outcome)
+
+
+def _device(experiment: Experiment) -> torch.device:
+    wanted, threads = experiment.settings.plumbing.device, experiment.settings.plumbing.threads
+    if threads:
+        torch.set_num_threads(threads)
+    if wanted == "cuda" and not torch.cuda.is_available():
+        raise UsageError("Expected a CUDA device, but got none", where="device", todo="device=cpu")
+    return torch.device("cuda" if wanted != "cpu" and torch.cuda.is_available() else "cpu")
+
+
+def _say_counts(experiment: Experiment) -> None:
+    real, allocation = experiment.task.counts_real, experiment.allocation
+    say(
+        "data", f"{sum(real):,} real images of {len(real)} classes, {max(real)} to {min(real)} each"
+    )
+    if experiment.request:
+        say("budget", f"{budget_label(experiment.budget)}: {sum(allocation.keep):,} real kept, "
+            f"{sum(allocation.add):,} {experiment.request.origin} added")  # fmt: skip
+    for note in allocation.notes:
+        say("note", note)
+
+
+def _say_stack(experiment: Experiment) -> None:
+    stack = experiment.settings.stack
+    rows = stack.describe(stack.stages([Stage("base")]))
+    text = "; ".join(f"{stage}.{hook}: {names}" for stage, hook, names in rows)
+    say("stack", text or "no hook filled: plain cross-entropy")
+
+
+def _rows(
+    experiment: Experiment, data: Any, added: Supplied | None, device: torch.device
+) -> TrainSet:
+    keep = _first_of_each(data.train.labels, experiment.allocation.keep)
+    parts = [Part("real", np.asarray(data.train.images[keep]), data.train.labels[keep])]
+    if added:
+        parts.append(added.part)
+    recipe = experiment.settings.recipe
+    views = experiment.settings.stack.views(recipe)
+    card = experiment.card
+    return train_set(parts, card.mean, card.std, recipe.augmentation, views, device)
+
+
+def _first_of_each(labels: np.ndarray, keep: tuple[int, ...]) -> np.ndarray:
+    """Positions of the first ``keep[k]`` rows of each class: the cutting rule "subset order"."""
+    rows = [np.flatnonzero(labels == label)[:wanted] for label, wanted in enumerate(keep)]
+    return np.sort(np.concatenate(rows))
+
+
+def _train_and_score(
+    experiment: Experiment, data: Any, rows: TrainSet, device: torch.device
+) -> Outcome:
+    chosen, folder = experiment.settings, experiment.folder
+    name = f"{experiment.card.name}/{experiment.label}/s{experiment.seed}"
+    logger = make_logger(chosen.plumbing.wandb, folder, name, experiment.science)
+    job = Job(
+        stack=chosen.stack,
+        task=experiment.task,
+        rows=rows,
+        recipe=chosen.recipe,
+        backbone=chosen.backbone,
+        seed=experiment.seed,
+        device=device,
+        folder=folder,
+        checkpoint_seconds=60 * chosen.plumbing.checkpoint_minutes,
+        compile=chosen.plumbing.compile,
+        progress=chosen.plumbing.progress,
+        logger=logger,
+    )
+    net, progress, plans = train(job)
+    begun = time.perf_counter()
+    scores = _score(experiment, chosen.stack.deploy(net), data.test, device)
+    seconds = time.perf_counter() - begun
+    logger.finish({"accuracy": float(np.mean(scores.labels == scores.predicted))})
+    return Outcome(net, progress, plans, scores, seconds, rows.meter, device)
+
+
+def _score(
+    experiment: Experiment, net: nn.Module, test: Any, device: torch.device
+) -> metrics.Predictions:
+    found = logits(net, test.images, experiment.card.mean, experiment.card.std, device)
+    return metrics.predictions_from_logits(found, test.labels)
+
+
+def _write(
+    experiment: Experiment, data: Any, added: Supplied | None, outcome: Outcome
+) -> records.Record:
+    path = experiment.folder / PREDICTIONS
+    metrics.save_predictions(path, outcome.scores)
+    kept = record_models.PredictionFile(file=PREDICTIONS, sha256=sha256_file(path))
+    record = build_record(experiment, data.split, added, outcome, kept)
+    records.save(experiment.folder / RECORD, record)
+    return record

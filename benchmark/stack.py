@@ -1,0 +1,225 @@
+"""How the hooks of several components combine.
+
+Single hooks (one filler at most): request_images, views, build, deploy, class_weights, criterion,
+loss. Chained hooks, in stack order: mix, stages, start_stage, after_step, end_epoch. ``streams``
+merges by field. A component that owns stages acts only in those, and comes first there; the
+others act in every stage. Clashes are found before any work starts.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from benchmark.component import (
+    HOOKS,
+    Batch,
+    Component,
+    ImageRequest,
+    Net,
+    Stage,
+    Step,
+    Streams,
+    Task,
+    TrainingRows,
+    fills,
+)
+from benchmark.errors import UsageError
+
+SINGLE = ("request_images", "views", "build", "deploy", "class_weights", "criterion", "loss")
+ANY_STAGE = ("request_images", "build", "deploy", "stages", "views")
+
+
+@dataclass(frozen=True)
+class Stack:
+    """Components in the order given, acting as one method; an empty stack is plain CE.
+
+    Raises:
+        UsageError: two components fill the same single hook, or cannot work together.
+    """
+
+    components: tuple[Component, ...]
+
+    def __post_init__(self) -> None:
+        names = [component.name for component in self.components]
+        for name in names:
+            if names.count(name) > 1:
+                raise UsageError(f"'{name}' stands twice in the stack", where="method")
+        for hook in SINGLE:
+            if hook in ANY_STAGE:
+                self._one(hook)
+        for stage in self.stages([Stage("base")]):
+            for hook in SINGLE:
+                if hook not in ANY_STAGE:
+                    self._one(hook, stage)
+            self._check_loss(stage)
+
+    def _active(self, hook: str, stage: Stage | None) -> list[Component]:
+        """Components that fill ``hook`` and act in ``stage``, the owner of the stage first."""
+        filling = [component for component in self.components if fills(component, hook)]
+        if stage is None or hook in ANY_STAGE:
+            return filling
+        if hook in stage.plain:
+            return []
+        owners = self._owners()
+        free = [component for component in filling if component.name not in owners]
+        return [component for component in filling if component.name == stage.owner] + free
+
+    def _owners(self) -> set[str]:
+        return {stage.owner for stage in self.stages([Stage("base")]) if stage.owner}
+
+    def _one(self, hook: str, stage: Stage | None = None) -> Component | None:
+        active = self._active(hook, stage)
+        owned = stage is not None and active and active[0].name == stage.owner
+        if len(active) > 1 and not owned:
+            names = " and ".join(f"'{component.name}'" for component in active)
+            raise UsageError(
+                f"{names} cannot be stacked: each fills the hook '{hook}'",
+                where="method",
+                todo="keep one of them",
+            )
+        return active[0] if active else None
+
+    def _check_loss(self, stage: Stage) -> None:
+        whole = self._one("loss", stage)
+        if whole is None:
+            return
+        parts = {
+            part for hook in ("criterion", "class_weights") for part in self._active(hook, stage)
+        }
+        clashing = [part.name for part in parts if part is not whole]
+        if not whole.accepts_mix:
+            clashing += [part.name for part in self._active("mix", stage) if part is not whole]
+        if clashing:
+            raise UsageError(
+                f"'{whole.name}' brings its own loss and would ignore '{clashing[0]}'",
+                where="method",
+                todo="keep one of them",
+            )
+
+    # data
+    def request_images(self, task: Task) -> ImageRequest | None:
+        """The one request for added images, or None."""
+        part = self._one("request_images")
+        return part.request_images(task) if part else None
+
+    def views(self, recipe: Any) -> tuple[str, ...]:
+        """Augmentations of one row; one "weak" view by default."""
+        part = self._one("views")
+        return tuple((part.views(recipe) if part else None) or ("weak",))
+
+    def streams(self, step: Step, labels: Tensor, rng: torch.Generator) -> Streams:
+        """The merged row streams of an epoch.
+
+        Raises:
+            UsageError: two components of equal standing set the same stream.
+        """
+        merged: dict[str, tuple[str, Tensor]] = {}
+        for part in self._active("streams", step.stage):
+            drawn = part.streams(step, labels, rng) or Streams()
+            for field in ("main", "aux"):
+                rows = getattr(drawn, field)
+                held = merged.get(field)
+                if rows is None or (held and held[0] == step.stage.owner):
+                    continue
+                if held:
+                    raise UsageError(
+                        f"'{held[0]}' and '{part.name}' cannot be stacked: each sets the {field} "
+                        "row stream",
+                        where="method",
+                    )
+                merged[field] = (part.name, rows)
+        return Streams(**{field: rows for field, (_, rows) in merged.items()})
+
+    def mixes(self, stage: Stage) -> bool:
+        """Whether any component blends batches in ``stage``."""
+        return bool(self._active("mix", stage))
+
+    def mix(self, batch: Batch, aux: Batch | None, step: Step) -> Batch:
+        """The batch after every mixing component, each with its own stream."""
+        for part in self._active("mix", step.stage):
+            batch = part.mix(batch, aux, step.rng(f"mix/{part.name}"))
+        return batch
+
+    # model
+    def build(self, backbone: nn.Module, task: Task) -> Net:
+        """The network to train."""
+        return (self._one("build") or _PLAIN).build(backbone, task)
+
+    def deploy(self, net: Net) -> nn.Module:
+        """The module that is evaluated."""
+        return (self._one("deploy") or _PLAIN).deploy(net)
+
+    # objective
+    def class_weights(self, step: Step) -> tuple[Tensor | None, str]:
+        """Weights of the classes (or None) and how they enter the mean."""
+        part = self._one("class_weights", step.stage)
+        return (part.class_weights(step), part.reduction) if part else (None, _PLAIN.reduction)
+
+    def criterion(self, out: Any, labels: Tensor, step: Step) -> Tensor:
+        """The loss of each example."""
+        return (self._one("criterion", step.stage) or _PLAIN).criterion(out, labels, step)
+
+    def loss(self, net: Net, batch: Batch, step: Step) -> Tensor:
+        """The scalar to minimise."""
+        part = self._one("loss", step.stage)
+        if part:
+            return part.loss(net, batch, step)
+        return blended_loss(self, net(batch.images), batch, step)
+
+    # schedule
+    def stages(self, base: list[Stage]) -> list[Stage]:
+        """The stages, each component adding to what those before it made."""
+        for part in self.components:
+            base = part.stages(base)
+        return base
+
+    def start_stage(self, net: Net, rows: TrainingRows, step: Step) -> None:
+        """Call every acting component as a stage begins."""
+        for part in self._active("start_stage", step.stage):
+            part.start_stage(net, rows, step)
+
+    def after_step(self, net: Net, step: Step) -> None:
+        """Call every acting component after an optimiser step."""
+        for part in self._active("after_step", step.stage):
+            part.after_step(net, step)
+
+    def end_epoch(self, net: Net, rows: TrainingRows, step: Step) -> None:
+        """Call every acting component after an epoch."""
+        for part in self._active("end_epoch", step.stage):
+            part.end_epoch(net, rows, step)
+
+    def describe(self, stages: Iterable[Stage]) -> list[tuple[str, str, str]]:
+        """The resolved hooks as (stage, hook, components) rows, for printing."""
+        rows = []
+        for stage in stages:
+            for hook in HOOKS:
+                active = [part.name for part in self._active(hook, stage)]
+                shown = active[:1] if hook in SINGLE else active
+                if shown and (hook not in ANY_STAGE or stage.owner is None):
+                    rows.append((stage.name, hook, ", ".join(shown)))
+        return rows
+
+
+_PLAIN = Component(Component.Config(), "plain")
+
+
+def blended_loss(stack: Stack, out: Any, batch: Batch, step: Step) -> Tensor:
+    """The mean over examples and target pairs of weight x class weight x criterion.
+
+    With "weighted_mean" each pair's sum is divided by its own sum of class weights, as PyTorch's
+    weighted mean does for each term of a mixed loss; with "batch_mean" by the batch size.
+    """
+    weights, reduction = stack.class_weights(step)
+    total = torch.zeros((), device=step.device)
+    for labels, share in batch.targets:
+        losses = share * stack.criterion(out, labels, step)
+        if weights is None:
+            total = total + losses.mean()
+            continue
+        row = weights[labels]
+        divisor = row.sum() if reduction == "weighted_mean" else len(labels)
+        total = total + (losses * row).sum() / divisor
+    return total

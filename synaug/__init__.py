@@ -1,0 +1,1 @@
+"""The components of SYNAuG: generated images, domain mixup, head re-training."""

@@ -1,0 +1,63 @@
+"""Domain mixup: Mixup as a bridge between real and added images."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from baselines.mixing import beta_sample, blend, permuted_targets
+from benchmark.component import ORIGINS, Batch, Component
+from benchmark.config import PositiveFloat
+from synaug.t2i import PAPER
+
+
+def cross_pairs(real: Tensor, rng: torch.Generator) -> Tensor:
+    """For each row of a batch a random row of the other domain; itself where there is none.
+
+    Args:
+        real: bool (batch,), True for real rows.
+        rng: source of randomness.
+
+    Returns:
+        int64 (batch,) positions of the partners.
+    """
+    partners = torch.arange(len(real))
+    for side in (True, False):
+        own, other = (real == side).nonzero()[:, 0], (real != side).nonzero()[:, 0]
+        if len(own) and len(other):
+            partners[own] = other[torch.randint(len(other), (len(own),), generator=rng)]
+    return partners
+
+
+class DomainMixup(Component):
+    """Mixup against the domain gap between real and added images (row (c) of Table 2).
+
+    The paper leaves open which pairs are blended: "free" permutes the whole batch, "cross" pairs
+    every real image with an added one and the other way round.
+    """
+
+    citation = PAPER
+
+    @dataclass(frozen=True, kw_only=True)
+    class Config:
+        """Settings.
+
+        Attributes:
+            alpha: both parameters of the Beta distribution.
+            pairing: "free" or "cross".
+        """
+
+        alpha: PositiveFloat
+        pairing: Literal["free", "cross"]
+
+    def mix(self, batch: Batch, aux: Batch | None, rng: torch.Generator) -> Batch:
+        """Blend each image with its partner by one draw a batch."""
+        share = torch.tensor(beta_sample(self.config.alpha, rng), device=batch.images.device)
+        if self.config.pairing == "free":
+            order = torch.randperm(len(batch.images), generator=rng)
+        else:
+            order = cross_pairs((batch.origins == ORIGINS.index("real")).cpu(), rng)
+        order = order.to(batch.images.device)
+        images = blend(batch.images, batch.images[order], share)
+        return batch.mixed(images, permuted_targets(batch.targets, order), share)

@@ -1,0 +1,131 @@
+"""The generator's networks and their assembly into a ``StableDiffusionPipeline``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+
+from synaug.embedded.fonts import SIZE
+from synaug.embedded.tokenizer import MAX_LENGTH
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """Widths and depths of the three networks; 1.4 million parameters in all."""
+
+    text_width: int = 64
+    text_layers: int = 2
+    text_heads: int = 4
+    vae_channels: tuple[int, ...] = (8, 16, 32)
+    latent_channels: int = 4
+    unet_channels: tuple[int, ...] = (32, 64)
+    unet_heads: int = 4
+    layers_per_block: int = 1
+    norm_groups: int = 8
+
+    @property
+    def latent_side(self) -> int:
+        """Side of a latent: the autoencoder halves the picture between its levels."""
+        return SIZE >> (len(self.vae_channels) - 1)
+
+
+@dataclass(frozen=True)
+class Networks:
+    """The three trained parts."""
+
+    text_encoder: CLIPTextModel
+    vae: AutoencoderKL
+    unet: UNet2DConditionModel
+
+
+def new_text_encoder(arch: Architecture, tokenizer: CLIPTokenizer) -> CLIPTextModel:
+    """Build the text encoder: (B, 32) token ids -> (B, 32, text_width)."""
+    config = CLIPTextConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=arch.text_width,
+        projection_dim=arch.text_width,
+        intermediate_size=4 * arch.text_width,
+        num_hidden_layers=arch.text_layers,
+        num_attention_heads=arch.text_heads,
+        max_position_embeddings=MAX_LENGTH,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+    return CLIPTextModel(config)
+
+
+def new_vae(arch: Architecture) -> AutoencoderKL:
+    """Build the autoencoder: (B, 3, 32, 32) in [-1, 1] <-> (B, latent_channels, 8, 8)."""
+    levels = len(arch.vae_channels)
+    return AutoencoderKL(
+        sample_size=SIZE,
+        latent_channels=arch.latent_channels,
+        block_out_channels=arch.vae_channels,
+        down_block_types=("DownEncoderBlock2D",) * levels,
+        up_block_types=("UpDecoderBlock2D",) * levels,
+        layers_per_block=arch.layers_per_block,
+        norm_num_groups=arch.norm_groups,
+        mid_block_add_attention=False,
+    )
+
+
+def new_unet(arch: Architecture) -> UNet2DConditionModel:
+    """Build the denoiser, which predicts v for latents of (B, latent_channels, 8, 8)."""
+    levels = len(arch.unet_channels)
+    return UNet2DConditionModel(
+        sample_size=arch.latent_side,
+        in_channels=arch.latent_channels,
+        out_channels=arch.latent_channels,
+        block_out_channels=arch.unet_channels,
+        down_block_types=("CrossAttnDownBlock2D",) * levels,
+        up_block_types=("CrossAttnUpBlock2D",) * levels,
+        layers_per_block=arch.layers_per_block,
+        norm_num_groups=arch.norm_groups,
+        # diffusers reads this argument as the number of heads for this kind of block.
+        attention_head_dim=arch.unet_heads,
+        cross_attention_dim=arch.text_width,
+    )
+
+
+def new_networks(arch: Architecture, tokenizer: CLIPTokenizer, seed: int) -> Networks:
+    """Initialise all three networks from ``seed``, leaving torch's global generator as it was."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return Networks(new_text_encoder(arch, tokenizer), new_vae(arch), new_unet(arch))
+
+
+def new_scheduler() -> DDIMScheduler:
+    """Build the noise schedule: Stable Diffusion's betas with v-prediction.
+
+    Latents leave [-1, 1], so samples are not clipped.
+    """
+    return DDIMScheduler(
+        num_train_timesteps=1000,
+        beta_start=0.00085,
+        beta_end=0.012,
+        beta_schedule="scaled_linear",
+        prediction_type="v_prediction",
+        clip_sample=False,
+        set_alpha_to_one=False,
+        steps_offset=1,
+        timestep_spacing="trailing",
+    )
+
+
+def assemble(networks: Networks, tokenizer: CLIPTokenizer) -> StableDiffusionPipeline:
+    """Join the parts into a text-to-image pipeline without a safety checker."""
+    return StableDiffusionPipeline(
+        vae=networks.vae.eval(),
+        text_encoder=networks.text_encoder.eval(),
+        tokenizer=tokenizer,
+        unet=networks.unet.eval(),
+        scheduler=new_scheduler(),
+        safety_checker=None,
+        feature_extractor=None,
+        image_encoder=None,
+        requires_safety_checker=False,
+    )

@@ -1,0 +1,50 @@
+"""Text-to-image supply: each class is filled with images generated from its name."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmark.component import Citation, Component, ImageRequest, Task
+from benchmark.generation.budget import Budget
+from benchmark.generation.prompts import load_modifiers, prompt_spec
+
+MODIFIERS = Path(__file__).parent / "modifiers"
+PAPER = Citation(
+    authors="Ye-Bin, Hyeon-Woo, Choi, Oh",
+    title="Exploiting Synthetic Data for Data Imbalance Problems: Baselines from a Data Perspective",
+    venue="arXiv",
+    year=2023,
+    url="https://arxiv.org/abs/2308.00994",
+)
+
+
+class TextToImage(Component):
+    """Prompts name the class, and modifiers vary them; the budget defaults to uniform(n_max).
+
+    The paper's "SYNAuG without Mixup and re-training": rows (a) and (b) of Table 2.
+    """
+
+    citation = PAPER
+
+    @dataclass(frozen=True, kw_only=True)
+    class Config:
+        """Settings.
+
+        Attributes:
+            template: the prompt, with "{class}" and "{modifier}".
+            modifiers: a modifier set; "dataset" is the one written for the data set, "none"
+                gives plain prompts (row (a) of Table 2).
+        """
+
+        template: str
+        modifiers: str
+
+    def request_images(self, task: Task) -> ImageRequest:
+        """Generated images, by default up to the largest class (U_beta with beta = n_max)."""
+        name = task.modifiers if self.config.modifiers == "dataset" else self.config.modifiers
+        words = None if name == "none" else load_modifiers(name, MODIFIERS)
+        return ImageRequest(
+            origin="synthetic",
+            kind="text2img",
+            default_budget=Budget(kind="uniform"),
+            prompts=prompt_spec(self.config.template, words),
+        )

@@ -1,0 +1,241 @@
+"""Leaderboards: what shares a table, ranks, differences, rendering."""
+
+import csv
+import io
+import random
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from benchmark import leaderboard
+from benchmark.errors import IntegrityError, UsageError
+from benchmark.generation.cost import GenerationCost
+from benchmark.leaderboard import Table, build
+from benchmark.record_models import Record
+from benchmark.report import csv_table, markdown
+from benchmark.report.chain import chain_table
+from benchmark.report.console import console_table
+from tests.fixtures.records import make_record
+
+POOL = {
+    "key": "p", "pool_seed": 0, "ids_hash": "i", "images": 40, "generator": {"name": "tiny"},
+    "replicated_with_seed": False,
+}  # fmt: skip
+COST = GenerationCost(candidates=40, accepted=40, network_calls_measured=800, device_seconds=3.0)
+GENERATED: dict[str, Any] = {
+    "method__track": "synthetic", "pool": POOL, "cost__generation": COST,
+    "budget__label": "add 10", "budget__add": (10,) * 4,
+    "dataset__counts_train": (110, 30, 18, 12), "dataset__n_train": 170,
+    "method__knowledge": ("outside images",),
+}  # fmt: skip
+
+
+def runs(label: str, base: int, seeds: int = 4, **changes: Any) -> list[Record]:
+    """Runs of one experiment whose accuracies rise with ``base`` and wobble with the seed."""
+    offset = sum(map(ord, label))
+    return [
+        make_record(
+            (base, base - 10, base - 20, base - 30 + (seed * 7 + offset) % 3),
+            seed,
+            **{"experiment__label": label, "experiment__hash": f"h-{label}", **changes},
+        )
+        for seed in range(seeds)
+    ]
+
+
+def board() -> list[Record]:
+    parts = ({"name": "x", "version": 1, "origin": "o", "settings": {"a": 1}},) * 2
+    return [
+        *runs("plain", 60),
+        *runs("better", 80, method__stack=parts),
+        *runs("close", 80, method__stack=parts),
+        *runs("drawn", 90, **GENERATED),
+        *runs("single", 99, seeds=1, method__stack=parts),
+    ]
+
+
+def one(records: list[Record], **options: Any) -> Table:
+    (table,) = build(records, **options)
+    return table
+
+
+def test_tracks_are_ranked_within_and_shown_across() -> None:
+    table = one(board())
+    assert table.rows[0].label == "single"
+    assert [row.track for row in table.rows] == ["real"] * 4 + ["synthetic"]
+    ranks = {row.label: row.ranks for row in table.rows}
+    assert ranks == {
+        "single": None, "better": (1, 2), "close": (1, 2), "plain": (3, 3), "drawn": (1, 1),
+    }  # fmt: skip
+    letters = {row.label: row.letters for row in table.rows}
+    assert letters["better"] == letters["close"] == "a" and letters["plain"] == "b"
+
+
+def test_reference_is_the_simplest_real_row_or_the_one_named() -> None:
+    table = one(board())
+    assert table.reference is not None and table.reference.label == "plain"
+    rows = {row.label: row for row in table.rows}
+    assert rows["plain"].difference is None
+    assert rows["drawn"].differs and rows["better"].differs
+    assert rows["drawn"].difference is not None
+    assert rows["drawn"].difference.mean == pytest.approx(0.3, abs=0.01)
+    named = one(board(), reference="drawn")
+    assert named.reference is not None and named.reference.label == "drawn"
+    assert one(board(), reference="absent").reference is None
+    assert one(runs("drawn", 90, **GENERATED)).reference is None
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"dataset__name": "other"},
+        {"protocol": 2},
+        {"dataset__split__rule_hash": "other"},
+        {"recipe__name": "long"},
+        {"recipe__config": {"lr": 0.2}},
+        {"recipe__steps_rule": "epochs"},
+        {"backbone__name": "large"},
+        {"selection": "val"},
+    ],
+)
+def test_different_settings_never_share_a_table(change: dict[str, Any]) -> None:
+    tables = build([*runs("plain", 60), *runs("other", 60, **change)])
+    assert len(tables) == 2
+    assert len({table.key.short_hash for table in tables}) == 2
+
+
+def test_split_replicates_do_share_a_table() -> None:
+    assert len(build([*runs("a", 60), *runs("b", 60, dataset__split__replicate=3)])) == 1
+
+
+def test_order_of_records_does_not_matter() -> None:
+    records = board()
+    shuffled = random.Random(1).sample(records, len(records))
+    assert markdown.render(one(records)) == markdown.render(one(shuffled))
+    assert csv_table.render(one(records)) == csv_table.render(one(shuffled))
+
+
+def test_blocked_design_pairs_by_seed() -> None:
+    records = [
+        make_record((base + 8 * seed,) * 4, seed, experiment__label=label, experiment__hash=label,
+                    dataset__design="blocked")
+        for label, base in (("low", 20), ("high", 22))
+        for seed in range(4)
+    ]  # fmt: skip
+    table = one(records)
+    assert [row.ranks for row in table.rows] == [(1, 1), (2, 2)]
+    assert "blocked design: paired t tests on common seeds" in markdown.render(table)
+    independent = [
+        r.model_copy(update={"dataset": r.dataset.model_copy(update={"design": "independent"})})
+        for r in records
+    ]
+    assert [row.ranks for row in one(independent).rows] == [(1, 2), (1, 2)]
+
+
+def test_duplicates_count_once_and_contradictions_are_errors() -> None:
+    records = runs("plain", 60)
+    assert one(records + records).rows[0].accuracy.n == 4
+    again = make_record((61, 50, 40, 30), 0, experiment__hash="h-plain")
+    with pytest.raises(IntegrityError, match="Expected one record of experiment h-plain at seed 0"):
+        build([*records, again])
+
+
+def test_one_table_has_one_design() -> None:
+    mixed = [*runs("a", 60), *runs("b", 60, dataset__design="blocked")]
+    with pytest.raises(IntegrityError, match="Expected one design in a table"):
+        build(mixed)
+
+
+def test_markdown_says_what_a_reader_needs() -> None:
+    text = markdown.render(one(board()))
+    assert "Conditional on one pool: drawn." in text
+    assert "Outside knowledge: drawn (outside images)." in text
+    assert "convention lt20" in text and "Seeds: 0, 1, 2, 3." in text
+    assert "`python -m benchmark report`" in text and "run seed=0" in text
+    line = next(line for line in text.splitlines() if "**drawn**" in line)
+    assert "| **1 a** |" in line and "| 800 |" in line and "| 40 |" in line
+    assert next(line for line in text.splitlines() if "single" in line).startswith("| - |")
+
+
+def test_replicated_pools_are_not_called_conditional() -> None:
+    replicated = {**GENERATED, "pool": {**POOL, "replicated_with_seed": True}}
+    assert "Conditional" not in markdown.render(one(runs("drawn", 90, **replicated)))
+
+
+def test_every_markdown_row_has_as_many_cells() -> None:
+    lines = [line for line in markdown.body(one(board())).splitlines()]
+    assert len({line.count("|") for line in lines}) == 1 and len(lines) == 7
+
+
+def test_csv_reads_back() -> None:
+    rows = list(csv.DictReader(io.StringIO(csv_table.render(one(board())))))
+    drawn = next(row for row in rows if row["method"] == "drawn")
+    assert drawn["rank_low"] == "1" and drawn["one_pool"] == "1" and drawn["wins"] == "4"
+    assert float(drawn["accuracy"]) == pytest.approx(0.755, abs=0.01)
+
+
+def test_empty_groups_print_as_not_available() -> None:
+    table = one(
+        [
+            record.model_copy(
+                update={"dataset": record.dataset, "metrics": _without_medium(record)}
+            )
+            for record in runs("plain", 60)
+        ]
+    )
+    assert table.rows[0].groups[1] is None
+    assert "| n/a |" in markdown.render(table)
+
+
+def _without_medium(record: Record) -> Any:
+    from dataclasses import replace
+
+    groups = {n: replace(g, medium=None) for n, g in record.metrics.groups.items()}
+    return replace(record.metrics, groups=groups)
+
+
+def test_chain_of_differences() -> None:
+    lines = chain_table(board(), ["plain", "better", "drawn"]).splitlines()
+    assert len(lines) == 5
+    assert lines[2].startswith("| plain → better |") and lines[2].endswith("| 4 of 4 |")
+    assert lines[4].startswith("| plain → drawn |")
+
+
+def test_chain_errors_name_what_is_wrong() -> None:
+    with pytest.raises(UsageError, match=r"Unknown row 'plane'.*did you mean plain"):
+        chain_table(board(), ["plane", "better"])
+    with pytest.raises(UsageError, match="Expected at least two labels"):
+        chain_table(board(), ["plain"])
+    twice = [*board(), *runs("plain", 50, experiment__hash="h2")]
+    with pytest.raises(UsageError, match="Expected one experiment labelled 'plain', but got 2"):
+        chain_table(twice, ["plain", "better"])
+    assert chain_table(twice, ["h2", "better"])
+    apart = [*board(), *runs("far", 50, dataset__name="other")]
+    with pytest.raises(UsageError, match="Expected rows of one table"):
+        chain_table(apart, ["plain", "far"])
+
+
+def shown(records: list[Record], **options: Any) -> str:
+    console = Console(width=80, file=io.StringIO(), color_system=None)
+    console.print(console_table(records, **options))
+    return str(console.file.getvalue())  # type: ignore[attr-defined]
+
+
+def test_console_table_fits_and_names_the_convention() -> None:
+    label = "a+very+long+stack+of+components+with+names"
+    text = shown([*runs("plain", 60, seeds=1), *runs(label, 80, seeds=1, **GENERATED)])
+    assert all(len(line) <= 80 for line in text.splitlines())
+    assert "lt20" in text and "40" in text and "15.5 s" in text
+    assert "n/a" in shown(runs("plain", 60, seeds=1), convention="le20")
+    with pytest.raises(UsageError, match=r"Unknown convention 'lt2'.*lt20"):
+        shown(runs("plain", 60, seeds=1), convention="lt2")
+
+
+def test_console_labels_are_no_markup() -> None:
+    assert "[red]x" in shown(runs("[red]x", 60, seeds=1))
+
+
+def test_pick_by_label_or_hash() -> None:
+    rows = leaderboard.rows_of(board())
+    assert leaderboard.pick(rows, "plain") is leaderboard.pick(rows, "h-plain")
