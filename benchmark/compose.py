@@ -212,13 +212,35 @@ def _check_choice(group: str, choice: str) -> None:
     names = yaml_names(group)
     if choice in names:
         return
-    plugins = {"method": COMPONENTS}.get(group)
+    plugins = PLUGINS.get(group)
     if plugins is None or choice not in plugins.entries:
-        raise unknown(group, choice, [*names, *(plugins.names() if plugins else [])])
-    node = plugins.load(choice).Config
+        raise unknown(group, choice, [*names, *(_choosable(group) if plugins else [])])
+    values = _defaults(plugins.load(choice).Config)
+    package = f"{group}.{choice}" if group == "method" else group
+    if group != "method":
+        values = {"kind": choice, **values}
     ConfigStore.instance().store(
-        group=group, name=choice, package=f"{group}.{choice}", node=node, provider="plugin"
+        group=group, name=choice, package=package, node=values, provider="plugin"
     )
+
+
+def _choosable(group: str) -> list[str]:
+    """Names a group takes besides its YAML files: every component, and other kinds of plugins."""
+    entries = PLUGINS[group].entries.values()
+    return [each.name for each in entries if group == "method" or each.origin != BUILT_IN]
+
+
+def _defaults(config: type[Any]) -> dict[str, Any]:
+    """Neutral values of a plugin's settings; what has none must be set on the command line.
+
+    Plain values rather than a structured config: OmegaConf knows neither Literal nor Annotated,
+    and ``parse`` checks types and ranges anyway.
+    """
+    values = {}
+    for each in fields(config):
+        default = each.default if each.default_factory is MISSING else each.default_factory()
+        values[each.name] = "???" if default is MISSING else plain(default)
+    return values
 
 
 def _check_twice(choices: list[str], where: str | None) -> None:

@@ -9,8 +9,8 @@ import ast
 import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
-from importlib.metadata import EntryPoint, entry_points
+from functools import cache, cached_property
+from importlib.metadata import EntryPoint, EntryPoints, entry_points
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +75,12 @@ def _generators() -> dict[str, Entry]:
     return {"diffusers": Entry("diffusers", target, summary=hit[1] if hit else "")}
 
 
+@cache
+def _entry_points() -> EntryPoints:
+    # reading the metadata of all installed packages takes a tenth of a second: once is enough
+    return entry_points()
+
+
 class Registry:
     """The names of one noun.
 
@@ -95,7 +101,7 @@ class Registry:
             UsageError: two installed packages claim one name.
         """
         found = self._built_in()
-        for point in entry_points(group=self.group):
+        for point in _entry_points().select(group=self.group):
             entry = Entry(point.name, point.value, _distribution(point), "(plugin, not imported)")
             held = found.get(point.name)
             if held and held.origin not in (BUILT_IN, entry.origin):

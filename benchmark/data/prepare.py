@@ -18,6 +18,7 @@ from benchmark.data.store import PartPlan, Produce, Store, StorePlan, build
 from benchmark.errors import DataError, nearest
 
 _AHEAD = 64
+_SMALL = 16_384
 
 
 def image_names(archive: Archive) -> list[str]:
@@ -116,12 +117,14 @@ class Reader:
     def _produce(self, names: list[str]) -> Produce:
         def produce(rows: NDArray[np.int64]) -> Iterator[tuple[int, NDArray[np.uint8]]]:
             place = {names[row]: int(row) for row in rows}
-            workers = min(4, os.cpu_count() or 1)
-            with ThreadPoolExecutor(workers) as pool:
-                files = self.archive.read_many(names[row] for row in rows)
+            files = self.archive.read_many(names[row] for row in rows)
+            with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
                 while batch := list(itertools.islice(files, _AHEAD)):
                     where = [place[name] for name, _ in batch]
-                    yield from zip(where, pool.map(self._decode, batch), strict=True)
+                    # threads cost more than they gain on files that decode in a moment
+                    small = sum(len(data) for _, data in batch) < _SMALL * len(batch)
+                    run = map if small else pool.map
+                    yield from zip(where, run(self._decode, batch), strict=True)
 
         return produce
 

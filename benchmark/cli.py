@@ -1,0 +1,250 @@
+"""SynAuG Bench: long-tailed recognition with synthetic data.
+
+Usage:
+  python -m benchmark VERB [ARGUMENTS]       the same as: synaug-bench VERB ...
+
+Verbs:
+{verbs}
+
+Examples:
+  python -m benchmark run                                   the main job, about a minute
+  python -m benchmark run method=ldam dataset=cifar100lt    any method on any data set
+  python -m benchmark run -m method=ce,synaug 'seed=range(5)'
+  python -m benchmark ls methods
+  python -m benchmark show method=ldam
+
+Exit codes:
+  0  done            3  data or weights are absent      70  a bug in the suite (traceback)
+  1  other error     4  a file is broken                130  interrupted; run again to continue
+  2  wrong usage     5  the disk is full or read-only   141  the reader of a pipe went away
+
+Each verb explains itself: python -m benchmark VERB --help
+"""
+
+import argparse
+import os
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+from benchmark import __version__
+from benchmark.errors import BenchError, IntegrityError, UsageError, nearest, unknown
+
+BUG, INTERRUPTED, PIPE = 70, 130, 141
+
+
+class _Parser(argparse.ArgumentParser):
+    """An argument parser whose errors are ours."""
+
+    def __init__(self, verb: str, usage: str) -> None:
+        super().__init__(
+            prog=f"python -m benchmark {verb}", usage=f"%(prog)s {usage}", description=VERBS[verb].summary,
+            allow_abbrev=False,
+        )  # fmt: skip
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(message[:1].upper() + message[1:], where=self.prog, todo="see --help")
+
+    def strict(self, args: Sequence[str]) -> argparse.Namespace:
+        """Parse all of ``args``; an unknown flag is refused with the nearest ones."""
+        found, rest = self.parse_known_args(args)
+        for word in rest:
+            raise unknown("argument", word, self._option_string_actions, where=self.prog)
+        return found
+
+    def overrides(self, args: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
+        """Parse ``args``, keeping words of the form key=value as overrides."""
+        words = [word for word in args if "=" in word and not word.startswith("--")]
+        return self.strict([word for word in args if word not in words]), words
+
+
+def _width() -> int | None:
+    from benchmark.listing import terminal_width
+
+    return terminal_width()
+
+
+def _run(args: Sequence[str]) -> int:
+    from benchmark.app import main as app
+
+    return app(list(args))
+
+
+def _generate(args: Sequence[str]) -> int:
+    _, words = _Parser("generate", "[KEY=VALUE ...]").overrides(args)
+    from benchmark import api
+
+    api.generate(*words)
+    return 0
+
+
+def _prepare(args: Sequence[str]) -> int:
+    usage = "dataset=NAME [source=PATH] [KEY=VALUE ...]"
+    _, words = _Parser("prepare", usage).overrides(args)
+    sources = [word.partition("=")[2] for word in words if word.startswith("source=")]
+    from benchmark import api
+
+    source = Path(sources[-1]).expanduser() if sources else None
+    api.prepare(*(word for word in words if not word.startswith("source=")), source=source)
+    return 0
+
+
+def _ls(args: Sequence[str]) -> int:
+    parser = _Parser("ls", "[NOUN]")
+    parser.add_argument("noun", nargs="?", help="methods, datasets, ..., or runs; all if left out")
+    parser.add_argument("--out", type=Path, default=Path("runs"), help="for `ls runs`: the folder")
+    given = parser.strict(args)
+    if given.noun in ("run", "runs"):
+        return _status(["--out", str(given.out)])
+    from benchmark.listing import listing
+
+    print(listing(given.noun, _width()))
+    return 0
+
+
+def _show(args: Sequence[str]) -> int:
+    parser = _Parser("show", "GROUP=NAME")
+    parser.add_argument("name", help="such as dataset=NAME, or a name that only one entry has")
+    given = parser.strict(args)
+    from benchmark.show import show
+
+    print(show(given.name, _width()))
+    return 0
+
+
+def _status(args: Sequence[str]) -> int:
+    parser = _Parser("status", "[--out DIR]")
+    parser.add_argument("--out", type=Path, default=Path("runs"), help="the folder of runs")
+    given = parser.strict(args)
+    from benchmark.status import status
+
+    print(status(given.out, _width()))
+    return 0
+
+
+def _report(args: Sequence[str]) -> int:
+    parser = _Parser("report", "[--records DIR] [--tables DIR] [--out DIR] [--check]")
+    board = Path("leaderboards")
+    parser.add_argument("--records", type=Path, default=board / "records", help="committed records")
+    parser.add_argument("--tables", type=Path, default=board / "tables", help="where tables go")
+    parser.add_argument("--out", type=Path, default=Path("runs"), help="finished runs to add")
+    parser.add_argument("--check", action="store_true", help="write nothing; fail if a table differs")
+    given = parser.strict(args)
+    from benchmark import api
+
+    api.report(records=given.records, tables=given.tables, out=given.out, check=given.check)
+    return 0
+
+
+def _check(args: Sequence[str]) -> int:
+    parser = _Parser("check", "records [DIR]")
+    parser.add_argument("what", choices=["records"], help="what to check")
+    parser.add_argument("folder", nargs="?", type=Path, help="default: leaderboards/records")
+    given = parser.strict(args)
+    from benchmark.checking import RECORDS, check_records
+
+    folder = given.folder or RECORDS
+    found = check_records(folder)
+    print(f"{found.valid} valid records, {found.recomputed} of them recomputed, in {folder}")
+    for line in found.problems:
+        print(line, file=sys.stderr)
+    if found.problems:
+        raise IntegrityError(f"{len(found.problems)} problems were found", where=folder)
+    return 0
+
+
+def _version(args: Sequence[str]) -> int:
+    print(f"synaug-bench {__version__}")
+    return 0
+
+
+def _help(args: Sequence[str]) -> int:
+    lines = [f"  {name:<10}{verb.summary}" for name, verb in VERBS.items() if verb.shown]
+    print((__doc__ or "").format(verbs="\n".join(lines)), end="")
+    return 0
+
+
+@dataclass(frozen=True)
+class Verb:
+    """A verb of the command line.
+
+    Attributes:
+        call: takes the words after the verb and returns the exit code.
+        summary: one line.
+        shown: whether the help lists it.
+    """
+
+    call: Callable[[Sequence[str]], int]
+    summary: str = ""
+    shown: bool = True
+
+
+VERBS = {
+    "run": Verb(_run, "train and evaluate; -m for every combination of choices"),
+    "generate": Verb(_generate, "draw the images that a run would need, and a contact sheet"),
+    "prepare": Verb(_prepare, "verify and convert a data set: dataset=NAME source=PATH"),
+    "ls": Verb(_ls, "what there is: methods, datasets, budgets, generators, ..., runs"),
+    "show": Verb(_show, "one entry in full: show method=NAME"),
+    "status": Verb(_status, "finished, running, interrupted and failed runs"),
+    "report": Verb(_report, "leaderboards from records"),
+    "check": Verb(_check, "check records: validate and recompute them"),
+    "version": Verb(_version, "print the version"),
+    "list": Verb(_ls, shown=False),
+    "help": Verb(_help, shown=False),
+    "--help": Verb(_help, shown=False),
+    "-h": Verb(_help, shown=False),
+    "--version": Verb(_version, shown=False),
+}
+
+
+def _dispatch(args: Sequence[str]) -> int:
+    if not args:
+        return _help(args)
+    verb, rest = args[0], args[1:]
+    if verb in VERBS:
+        return VERBS[verb].call(rest)
+    if "=" in verb and not verb.startswith("-"):
+        words = " ".join(args)
+        raise UsageError(f"Expected a verb, but got '{verb}'", todo=f"python -m benchmark run {words}")
+    if verb.startswith("-") and not nearest(verb, ["--version", "--help"]):
+        # flags of the run app, such as -m
+        return _run(args)
+    raise unknown("verb", verb, [name for name in VERBS if not name.startswith("-h")])
+
+
+def _say_error(error: BenchError) -> None:
+    mark = "\033[1;31merror:\033[0m" if sys.stderr.isatty() else "error:"
+    print(f"{mark} {error}", file=sys.stderr)
+
+
+def _say_bug() -> int:
+    traceback.print_exc()
+    print("error: this is a bug in synaug-bench; please report it with the lines above", file=sys.stderr)
+    return BUG
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Run one command line and return its exit code; see the module's docstring for the codes.
+
+    Args:
+        args: the words after ``python -m benchmark``; None takes those of this process.
+    """
+    try:
+        code = _dispatch(sys.argv[1:] if args is None else args)
+        # a reader that went away is noticed here and not while Python shuts down
+        sys.stdout.flush()
+        return code
+    except BenchError as error:
+        _say_error(error)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("interrupted; run the same command again to continue", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return PIPE
+    except Exception:
+        return _say_bug()

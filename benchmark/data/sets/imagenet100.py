@@ -1,0 +1,179 @@
+"""ImageNet100-LT: 100 ImageNet classes, 12,205 training images, the counts of SDCLR's split."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from benchmark.config import PositiveInt
+from benchmark.data import imagenet100_lists as lists
+from benchmark.data import splits
+from benchmark.data.archives import Archive, open_archive
+from benchmark.data.assemble import with_validation
+from benchmark.data.cards import IMAGENET_MEAN, IMAGENET_STD, Card
+from benchmark.data.dataset import Dataset, LongTailedData, PrepareReport
+from benchmark.data.groups import GE100, LE20, LT20
+from benchmark.data.images import PROCESSING
+from benchmark.data.imagenet100_lists import COUNTS, NAMES, WNIDS, Lists
+from benchmark.data.prepare import (
+    Reader,
+    build_report,
+    describe,
+    image_names,
+    report,
+    root_of,
+    stamp,
+)
+from benchmark.data.rows import Images, ImageTable
+from benchmark.data.splits import SplitInfo
+from benchmark.data.store import Store, StorePlan, find, require
+from benchmark.errors import DataError, UsageError
+
+RULES = {
+    "published": "the rows of SDCLR's published ImageNet-100-LT lists",
+    "drawn": "SDCLR's counts, rows drawn by a seeded permutation of each class's sorted files",
+}
+
+
+class ImageNet100(Dataset):
+    """100 classes of ImageNet with a published natural-looking tail, 1,280 images to 6."""
+
+    @dataclass(frozen=True, kw_only=True)
+    class Config:
+        """Settings.
+
+        Attributes:
+            name: of the data set.
+            size: height and width in pixels.
+            rows: "published" needs SDCLR's lists; "drawn" draws as many rows by itself.
+            keep_heldout: also pack the training images outside the subset (much disk).
+            val: "extra" is 20 images a class from outside the subset; "carve" takes floor(n_k /
+                10) of each class out of it.
+        """
+
+        name: str
+        size: PositiveInt
+        rows: Literal["published", "drawn"]
+        keep_heldout: bool
+        val: Literal["none", "carve", "extra"]
+
+    def card(self, seed: int = 0) -> Card:
+        """Facts; the split does not follow the run's seed."""
+        card = Card(
+            name=self.config.name,
+            title="ImageNet100-LT, 100 ImageNet classes, imbalance 213",
+            classes=NAMES,
+            class_ids=WNIDS,
+            counts=COUNTS,
+            image_size=self.config.size,
+            colour="RGB",
+            mean=IMAGENET_MEAN,
+            std=IMAGENET_STD,
+            conventions=(LT20, LE20, GE100),
+            protocol=1,
+            licence="ImageNet's terms: non-commercial research and education",
+            url="https://github.com/VITA-Group/SDCLR",
+            citation="Jiang et al., Self-damaging contrastive learning, ICML 2021; classes of "
+            "Tian et al., Contrastive multiview coding, ECCV 2020",
+            n_test_per_class=50,
+            split_rule=RULES[self.config.rows],
+            design="independent",
+        )
+        return with_validation(card, "carve") if self.config.val == "carve" else card
+
+    @property
+    def _store_name(self) -> str:
+        config = self.config
+        return f"imagenet100-{config.size}-{config.rows}{'-all' if config.keep_heldout else ''}"
+
+    def prepare(
+        self, source: str | None, *, split: str | None = None, progress: bool = True
+    ) -> PrepareReport:
+        """Pack the chosen rows of an ImageNet tree: {train,val}/<wnid>/<file>."""
+        found = find(self._store_name)
+        if found:
+            return report(self.config.name, found, False)
+        chosen = self._published(split)
+        if source is None:
+            raise DataError(
+                "Expected source=PATH: ImageNet cannot be downloaded without an account",
+                where=self.config.name,
+                todo="give the folder that holds train/<wnid>/ and val/<wnid>/",
+            )
+        with open_archive(source, skip_folder=_other_class) as archive:
+            return build_report(self.config.name, self._plan(archive, chosen), progress)
+
+    def _published(self, split: str | None) -> Lists | None:
+        if self.config.rows == "drawn":
+            if split is not None:
+                raise UsageError(
+                    "Expected no lists with dataset.rows=drawn, but got one",
+                    where="split",
+                    todo="leave split out, or use dataset.rows=published",
+                )
+            return None
+        if split is None:
+            raise DataError(
+                "Expected split=FOLDER with the published lists, but got none",
+                where=self.config.name,
+                todo="take split/imagenet-100 of github.com/VITA-Group/SDCLR, "
+                "or draw rows yourself: dataset.rows=drawn",
+            )
+        return lists.read_published(Path(split))
+
+    def _plan(self, archive: Archive, chosen: Lists | None) -> StorePlan:
+        names, config = image_names(archive), self.config
+        prefix = root_of(archive, names, "train")
+        train, test = lists.class_files(archive, names, prefix)
+        found = lists.published(chosen, train, test, archive) if chosen else lists.drawn(train, test)
+        reader = Reader(archive, config.size, "RGB")
+        kept = {name: files for name, files in found.items() if name != "heldout"}
+        if config.keep_heldout:
+            kept["heldout"] = found["heldout"]
+        parts = tuple(reader.part(name, dict(enumerate(files))) for name, files in kept.items())
+        source = describe(archive, "as in the published lists" if chosen else "drawn, stream 0")
+        facts = {"rows": config.rows, "lists": lists.SHA256 if chosen else {}}
+        return StorePlan(
+            self._store_name, config.size, parts, source, PROCESSING, facts, stamp(archive)
+        )
+
+    def load(self, seed: int) -> LongTailedData:
+        """The same rows for every seed."""
+        config = self.config
+        lists_too = " split=FOLDER" if config.rows == "published" else " dataset.rows=drawn"
+        command = f"python -m benchmark prepare dataset={config.name} source=PATH{lists_too}"
+        store = require(self._store_name, command)
+        everything, labels = store.table("train"), store.labels("train")
+        train, val = everything, store.table("val") if config.val == "extra" else None
+        rows = np.arange(len(labels))
+        if config.val == "carve":
+            own = [np.flatnonzero(labels == label) for label in range(len(WNIDS))]
+            kept, taken = splits.carve(own, 0)
+            rows, val = np.concatenate(kept), everything.select(np.concatenate(taken))
+            train = everything.select(rows)
+        return LongTailedData(
+            card=self.card(seed),
+            train=train,
+            val=val,
+            heldout=self._heldout(store),
+            test=store.table("test"),
+            split=SplitInfo(
+                rule=config.rows,
+                replicate=0,
+                rule_hash=splits.rule_hash(config.rows, val=config.val, counts=list(COUNTS)),
+                rows_hash=splits.rows_hash(store.digests("train")[rows], labels[rows]),
+                source_hash=store.source_hash,
+            ),
+        )
+
+    def _heldout(self, store: Store) -> ImageTable:
+        if self.config.keep_heldout:
+            return store.table("heldout")
+        empty = Images(np.empty((0, self.config.size, self.config.size, 3), np.uint8))
+        return ImageTable(empty, np.empty(0, np.int64), np.empty(0, np.str_))
+
+
+def _other_class(folder: str) -> bool:
+    name = folder.rpartition("/")[2]
+    return name.startswith("n") and name[1:].isdigit() and name not in WNIDS
