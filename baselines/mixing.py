@@ -9,8 +9,11 @@ def beta_sample(alpha: float, rng: torch.Generator) -> float:
     concentration = torch.full((2,), alpha, dtype=torch.float64)
     gamma = torch._standard_gamma(concentration, generator=rng)
     total = float(gamma.sum())
-    # both draws can underflow at tiny alpha: the limit of Beta is then a fair coin on {0, 1}
-    return float(gamma[0]) / total if total > 0 else float(torch.rand(1, generator=rng) < 0.5)
+    # torch clamps a draw that underflows to the smallest normal number; where both did (at tiny
+    # alpha) the limit of Beta is a fair coin on {0, 1}
+    if total > 2 * torch.finfo(torch.float64).tiny:
+        return float(gamma[0]) / total
+    return float(torch.rand(1, generator=rng) < 0.5)
 
 
 def blend(images: Tensor, others: Tensor, share: Tensor | float) -> Tensor:

@@ -131,7 +131,9 @@ def _report(args: Sequence[str]) -> int:
     parser.add_argument("--records", type=Path, default=board / "records", help="committed records")
     parser.add_argument("--tables", type=Path, default=board / "tables", help="where tables go")
     parser.add_argument("--out", type=Path, default=Path("runs"), help="finished runs to add")
-    parser.add_argument("--check", action="store_true", help="write nothing; fail if a table differs")
+    parser.add_argument(
+        "--check", action="store_true", help="write nothing; fail if a table differs"
+    )
     given = parser.strict(args)
     from benchmark import api
 
@@ -208,7 +210,9 @@ def _dispatch(args: Sequence[str]) -> int:
         return VERBS[verb].call(rest)
     if "=" in verb and not verb.startswith("-"):
         words = " ".join(args)
-        raise UsageError(f"Expected a verb, but got '{verb}'", todo=f"python -m benchmark run {words}")
+        raise UsageError(
+            f"Expected a verb, but got '{verb}'", todo=f"python -m benchmark run {words}"
+        )
     if verb.startswith("-") and not nearest(verb, ["--version", "--help"]):
         # flags of the run app, such as -m
         return _run(args)
@@ -222,7 +226,10 @@ def _say_error(error: BenchError) -> None:
 
 def _say_bug() -> int:
     traceback.print_exc()
-    print("error: this is a bug in synaug-bench; please report it with the lines above", file=sys.stderr)
+    print(
+        "error: this is a bug in synaug-bench; please report it with the lines above",
+        file=sys.stderr,
+    )
     return BUG
 
 

@@ -6,7 +6,7 @@ Plugins are imported only when the command line selects them.
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from typing import Any
 
 import yaml
@@ -25,11 +25,25 @@ from benchmark.data.dataset import Dataset
 from benchmark.errors import UsageError, unknown
 from benchmark.generation.budget import Budget
 from benchmark.generation.generator import Generator, build_generator
-from benchmark.identity import presets
+from benchmark.identity import plain, presets
 from benchmark.paths import config_dir
-from benchmark.registry import COMPONENTS, DATASETS, yaml_names
+from benchmark.registry import (
+    BACKBONES,
+    BUILT_IN,
+    COMPONENTS,
+    DATASETS,
+    GENERATORS,
+    yaml_names,
+)
 from benchmark.stack import Stack
 
+PLUGINS = {
+    "method": COMPONENTS,
+    "dataset": DATASETS,
+    "generator": GENERATORS,
+    "backbone": BACKBONES,
+}
+SCORED = ("test", "val", "heldout")
 GROUPS = ("method", "dataset", "budget", "generator", "recipe", "backbone")
 
 
@@ -48,6 +62,7 @@ class Settings:
         seed: of the run.
         pool_seed: a number, or "seed".
         modifiers: name of the data set's modifier set.
+        score_on: rows that are scored: "test", or training rows outside the subset.
         values: the composed configuration as plain values.
         overrides: the command line's own words.
     """
@@ -62,6 +77,7 @@ class Settings:
     seed: int
     pool_seed: int | str
     modifiers: str
+    score_on: str
     values: dict[str, Any]
     overrides: tuple[str, ...]
 
@@ -89,10 +105,11 @@ def from_values(values: dict[str, Any], overrides: tuple[str, ...] = ()) -> Sett
         generator=build_generator(values["generator"], str(values["device"])),
         recipe=parse(RecipeConfig, values["recipe"], "recipe"),
         backbone=parse(BackboneConfig, values["backbone"], "backbone"),
-        plumbing=parse(PlumbingConfig, {name: values[name] for name in names}, "run"),
+        plumbing=parse(PlumbingConfig, {name: values[name] for name in names}, ""),
         seed=_seed(values["seed"], "seed"),
         pool_seed=_pool_seed(values["pool_seed"]),
         modifiers=str(values["modifiers"]),
+        score_on=_score_on(str(values["score_on"])),
         values=values,
         overrides=overrides,
     )
@@ -119,6 +136,12 @@ def _seed(value: Any, where: str) -> int:
 
 def _pool_seed(value: Any) -> int | str:
     return value if value == "seed" else _seed(value, "pool_seed")
+
+
+def _score_on(value: str) -> str:
+    if value not in SCORED:
+        raise unknown("rows to score", value, SCORED, where="score_on")
+    return value
 
 
 @contextmanager
@@ -212,21 +235,30 @@ def _check_choice(group: str, choice: str) -> None:
     names = yaml_names(group)
     if choice in names:
         return
-    plugins = PLUGINS.get(group)
-    if plugins is None or choice not in plugins.entries:
-        raise unknown(group, choice, [*names, *(_choosable(group) if plugins else [])])
-    values = _defaults(plugins.load(choice).Config)
+    plugins = _without_yaml(group)
+    if choice not in plugins:
+        raise unknown(group, choice, [*names, *plugins])
     package = f"{group}.{choice}" if group == "method" else group
-    if group != "method":
-        values = {"kind": choice, **values}
     ConfigStore.instance().store(
-        group=group, name=choice, package=package, node=values, provider="plugin"
+        group=group,
+        name=choice,
+        package=package,
+        node=_plugin_values(group, choice),
+        provider="plugin",
     )
 
 
-def _choosable(group: str) -> list[str]:
-    """Names a group takes besides its YAML files: every component, and other kinds of plugins."""
-    entries = PLUGINS[group].entries.values()
+def _plugin_values(group: str, choice: str) -> dict[str, Any]:
+    """What would be the YAML file of a plugin's entry."""
+    if group == "backbone":
+        return {"name": choice, "options": {}}
+    values = _defaults(PLUGINS[group].load(choice).Config)
+    return values if group == "method" else {"kind": choice, **values}
+
+
+def _without_yaml(group: str) -> list[str]:
+    """Names a group takes besides its YAML files: any component, and what plugins add."""
+    entries = PLUGINS[group].entries.values() if group in PLUGINS else ()
     return [each.name for each in entries if group == "method" or each.origin != BUILT_IN]
 
 

@@ -152,7 +152,7 @@ def parse(cls: type[T], values: Mapping[str, Any], where: str) -> T:
         result: T = _adapter(cls).validate_python(dict(values))
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        path = ".".join([where, *(str(part) for part in first["loc"])])
+        path = ".".join(str(part) for part in (where, *first["loc"]) if part != "")
         raise UsageError(
             f"{first['msg']}, but got {first.get('input')!r}",
             where=path,

@@ -5,7 +5,7 @@ loop and returns one ``CheckResult`` a promise; nothing is downloaded and nothin
 authors call it from a test of their own::
 
     results = check_component(MyLoss, {"gamma": 2.0})
-    assert all(result.passed for result in results), "\\n".join(map(str, results))
+    assert all(result.passed for result in results), list(map(str, results))
 """
 
 import json
@@ -65,7 +65,8 @@ class CheckResult:
     detail: str = ""
 
     def __str__(self) -> str:
-        return f"{'ok  ' if self.passed else 'FAIL'} {self.name}{': ' * bool(self.detail)}{self.detail}"
+        verdict, why = "ok  " if self.passed else "FAIL", f": {self.detail}" if self.detail else ""
+        return f"{verdict} {self.name}{why}"
 
 
 @dataclass(frozen=True)
@@ -112,9 +113,7 @@ def check_component(
     return check_stack([Piece(cls, config, name or cls.__name__.lower())], only)
 
 
-def check_stack(
-    pieces: Sequence[Piece], only: Collection[str] | None = None
-) -> list[CheckResult]:
+def check_stack(pieces: Sequence[Piece], only: Collection[str] | None = None) -> list[CheckResult]:
     """Check several components acting as one method, in stack order."""
     run = _Runner(tuple(pieces))
     checks: list[tuple[str, Callable[[], str]]] = [
@@ -136,7 +135,7 @@ def check_stack(
 def _result(name: str, check: Callable[[], str]) -> CheckResult:
     try:
         problem = check()
-    except Exception as error:  # noqa: BLE001  (a plugin may raise anything: the kit reports it)
+    except Exception as error:
         problem = f"{type(error).__name__}: {error}"
     return CheckResult(name, not problem, problem)
 
@@ -219,7 +218,7 @@ def tiny_job(stack: Stack, folder: Path, **changes: Any) -> Job:
 # watching a run
 
 
-class Stopped(Exception):
+class Stop(Exception):  # noqa: N818  (not an error)
     """Raised by ``Watch`` where a run is to be killed."""
 
 
@@ -267,7 +266,7 @@ class Watch(Stack):
     def loss(self, net: Net, batch: Batch, step: Step) -> Tensor:
         """The loss of the stack, noted."""
         if self.stop_at == (step.stage.name, step.index):
-            raise Stopped
+            raise Stop
         if self.deep:
             self.held.update(parameters=_copies(net.named_parameters()), statistics=_stats(net))
         loss = super().loss(net, batch, step)
@@ -362,7 +361,8 @@ class _Runner:
         seen = [stage.name for stage in stages]
         for stage in stages:
             if stage.name != "base" and stage.owner not in names:
-                return f"the stage '{stage.name}' has the owner {stage.owner!r}, not one of {sorted(names)}"
+                wanted = " or ".join(sorted(names))
+                return f"the stage '{stage.name}' has the owner {stage.owner!r}, not {wanted}"
             if seen.count(stage.name) > 1:
                 return f"two stages are called '{stage.name}'"
         return "" if stages else "no stage is left"
@@ -458,12 +458,14 @@ class _Runner:
                 job = tiny_job(self.watch(stop_at=stop_at), Path(folder), checkpoint_seconds=0.0)
                 try:
                     train(job)
-                except Stopped:
+                except Stop:
                     continue
                 return f"the run did not reach {stop_at}"
             again, _, _ = train(tiny_job(self.watch(), Path(folder)))
-        names = [key for key, value in again.state_dict().items()
-                 if key not in net.state_dict() or not torch.equal(value, net.state_dict()[key])]  # fmt: skip
+        whole, found = net.state_dict(), again.state_dict()
+        if whole.keys() != found.keys():
+            return f"other parts after killing and resuming: {sorted(whole.keys() ^ found.keys())}"
+        names = [key for key in whole if not torch.equal(whole[key], found[key])]
         return f"'{names[0]}' differs after killing and resuming" if names else ""
 
 

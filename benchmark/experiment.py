@@ -62,6 +62,8 @@ class Experiment:
             "backbone": identity.plain(chosen.backbone),
             "recipe": identity.plain(chosen.recipe),
         }
+        if chosen.score_on != "test":
+            values["score_on"] = chosen.score_on
         if self.request or self.budget.kind != "none" or self.budget.keep_real is not None:
             values["budget"] = identity.plain(self.budget)
         if self.request and self.request.kind == "text2img":
@@ -87,6 +89,12 @@ class Experiment:
         return identity.label(self.settings.stack.components)
 
     @property
+    def dataset_name(self) -> str:
+        """The data set as printed; runs scored on other rows than the test set say so."""
+        rows = self.settings.score_on
+        return self.card.name if rows == "test" else f"{self.card.name}@{rows}"
+
+    @property
     def track(self) -> str:
         """The leaderboard track: decided by the origin of the added images."""
         return TRACKS[self.request.origin] if self.request else "real"
@@ -96,7 +104,7 @@ class Experiment:
         """The run's folder: runs/<dataset>/<method>/<hash>/s<seed>."""
         out = Path(self.settings.plumbing.out)
         method = identity.slug(self.label)
-        return out / self.card.name / method / self.hash / f"s{self.seed}"
+        return out / self.dataset_name / method / self.hash / f"s{self.seed}"
 
 
 def resolve(settings: Settings) -> Experiment:

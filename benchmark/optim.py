@@ -75,6 +75,8 @@ def _scheduler(
         "warmup_t": warm,
         "warmup_lr_init": optimizer.param_groups[0]["lr"] / (warm + 1),
         "t_in_epochs": config.unit == "epoch",
+        # milestones and the cosine count from the start of the stage, not from the warm-up's end
+        "warmup_prefix": False,
     }
     if config.name == "cosine":
         return CosineLRScheduler(optimizer, t_initial=total, lr_min=0.0, **shared)

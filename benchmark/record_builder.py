@@ -126,7 +126,7 @@ def _dataset_block(
 ) -> record_models.Dataset:
     card = experiment.card
     return record_models.Dataset(
-        name=card.name,
+        name=experiment.dataset_name,
         n_train=sum(experiment.task.counts_train),
         counts_real=experiment.task.counts_real,
         counts_train=experiment.task.counts_train,

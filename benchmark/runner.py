@@ -4,7 +4,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import filelock
 import numpy as np
@@ -12,9 +11,11 @@ import torch
 from torch import nn
 
 from benchmark import metrics, record_models, records
-from benchmark.component import Stage
+from benchmark.component import HOOKS, fills
 from benchmark.console import say
 from benchmark.data.batches import Part, TrainSet, train_set
+from benchmark.data.dataset import LongTailedData
+from benchmark.data.rows import ImageTable
 from benchmark.errors import BenchError, Interrupted, UsageError
 from benchmark.evaluate import logits
 from benchmark.experiment import Experiment
@@ -91,7 +92,7 @@ def _locked(folder: Path) -> Iterator[None]:
 
 
 def _run(experiment: Experiment) -> records.Record:
-    say("run", f"{experiment.label} on {experiment.card.name}, seed {experiment.seed}, "
+    say("run", f"{experiment.label} on {experiment.dataset_name}, seed {experiment.seed}, "
         f"experiment {experiment.hash}")  # fmt: skip
     device = _device(experiment)
     data = experiment.settings.dataset.load(experiment.seed)
@@ -125,14 +126,13 @@ def _say_counts(experiment: Experiment) -> None:
 
 
 def _say_stack(experiment: Experiment) -> None:
-    stack = experiment.settings.stack
-    rows = stack.describe(stack.stages([Stage("base")]))
-    text = "; ".join(f"{stage}.{hook}: {names}" for stage, hook, names in rows)
-    say("stack", text or "no hook filled: plain cross-entropy")
+    for part in experiment.settings.stack.components:
+        hooks = [hook for hook in HOOKS if fills(part, hook)]
+        say("component", f"{part.name}: {', '.join(hooks) or 'no hook, plain cross-entropy'}")
 
 
 def _rows(
-    experiment: Experiment, data: Any, added: Supplied | None, device: torch.device
+    experiment: Experiment, data: LongTailedData, added: Supplied | None, device: torch.device
 ) -> TrainSet:
     keep = _first_of_each(data.train.labels, experiment.allocation.keep)
     parts = [Part("real", np.asarray(data.train.images[keep]), data.train.labels[keep])]
@@ -151,7 +151,7 @@ def _first_of_each(labels: np.ndarray, keep: tuple[int, ...]) -> np.ndarray:
 
 
 def _train_and_score(
-    experiment: Experiment, data: Any, rows: TrainSet, device: torch.device
+    experiment: Experiment, data: LongTailedData, rows: TrainSet, device: torch.device
 ) -> Outcome:
     chosen, folder = experiment.settings, experiment.folder
     name = f"{experiment.card.name}/{experiment.label}/s{experiment.seed}"
@@ -172,21 +172,32 @@ def _train_and_score(
     )
     net, progress, plans = train(job)
     begun = time.perf_counter()
-    scores = _score(experiment, chosen.stack.deploy(net), data.test, device)
+    scores = _score(experiment, chosen.stack.deploy(net), _scored_rows(experiment, data), device)
     seconds = time.perf_counter() - begun
     logger.finish({"accuracy": float(np.mean(scores.labels == scores.predicted))})
     return Outcome(net, progress, plans, scores, seconds, rows.meter, device)
 
 
+def _scored_rows(experiment: Experiment, data: LongTailedData) -> ImageTable:
+    rows: ImageTable | None = getattr(data, experiment.settings.score_on)
+    if rows is None or len(rows.labels) == 0:
+        raise UsageError(
+            f"{experiment.card.name} has no {experiment.settings.score_on} rows",
+            where="score_on",
+            todo="carve some with dataset.val=carve, or choose others",
+        )
+    return rows
+
+
 def _score(
-    experiment: Experiment, net: nn.Module, test: Any, device: torch.device
+    experiment: Experiment, net: nn.Module, test: ImageTable, device: torch.device
 ) -> metrics.Predictions:
     found = logits(net, test.images, experiment.card.mean, experiment.card.std, device)
     return metrics.predictions_from_logits(found, test.labels)
 
 
 def _write(
-    experiment: Experiment, data: Any, added: Supplied | None, outcome: Outcome
+    experiment: Experiment, data: LongTailedData, added: Supplied | None, outcome: Outcome
 ) -> records.Record:
     path = experiment.folder / PREDICTIONS
     metrics.save_predictions(path, outcome.scores)

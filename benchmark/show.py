@@ -89,7 +89,9 @@ def _component(entry: Entry, values: dict[str, Any], width: int | None) -> list[
     hooks = [name for name in _hooks() if name in source.methods]
     lines += [f"fills {', '.join(hooks) or 'no hook'}", ""]
     settings = [_setting(setting, values) for setting in source.settings]
-    lines += ["settings", *table(settings, width, "  ", wrap=True)] if settings else ["settings: none"]
+    lines += (
+        ["settings", *table(settings, width, "  ", wrap=True)] if settings else ["settings: none"]
+    )
     return [*lines, ""]
 
 

@@ -69,9 +69,7 @@ def _state(folder: Path) -> RunState:
     dataset, method, digest, seed = folder.parts[-4:]
     mark, state = _mark(folder)
     detail = _detail(mark, state) if mark.is_file() else ""
-    return RunState(
-        dataset, method, digest, seed[1:], state, mark.stat().st_mtime, detail, folder
-    )
+    return RunState(dataset, method, digest, seed[1:], state, mark.stat().st_mtime, detail, folder)
 
 
 def _mark(folder: Path) -> tuple[Path, State]:

@@ -21,7 +21,7 @@ from benchmark import checkpoints
 from benchmark.component import Net, Stage, Step, Task
 from benchmark.config import BackboneConfig, RecipeConfig
 from benchmark.data.batches import TrainSet
-from benchmark.errors import BenchError, Interrupted
+from benchmark.errors import BenchError, IntegrityError, Interrupted
 from benchmark.files import write_text
 from benchmark.generation.interrupts import StopFlag, stop_flag
 from benchmark.logs import Logger
@@ -191,8 +191,7 @@ def _run_stage(
     ema = _average(net, job.recipe.ema) if job.recipe.ema else None
     parts = {"net": net, "optimizer": optimizer} | ({"ema": ema} if ema else {})
     if restored:
-        for name, part in parts.items():
-            part.load_state_dict(restored[name])
+        _restore(job, parts, restored)
     runner = torch.compile(net) if job.compile else net
     begun, saved_at = time.perf_counter(), time.perf_counter()
     before, meter = progress.seconds, _Meter(job, plan, progress)
@@ -227,6 +226,18 @@ def _run_stage(
 def _average(net: nn.Module, decay: float) -> AveragedModel:
     average = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
     return AveragedModel(net, multi_avg_fn=average, use_buffers=True)
+
+
+def _restore(job: Job, parts: dict[str, Any], saved: dict[str, Any]) -> None:
+    try:
+        for name, part in parts.items():
+            part.load_state_dict(saved[name])
+    except (KeyError, RuntimeError, ValueError) as error:
+        raise IntegrityError(
+            "Expected a checkpoint of this run, but it holds another network or optimiser",
+            where=job.checkpoint,
+            todo="delete the file; the run then starts from the beginning",
+        ) from error
 
 
 def _save(job: Job, parts: dict[str, Any], progress: Progress) -> None:

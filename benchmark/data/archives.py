@@ -50,7 +50,7 @@ class Archive(ABC):
         """All relative paths, sorted."""
         return tuple(self.sizes)
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027 (only a zip holds a file open)
         """Release the file."""
 
     @abstractmethod
@@ -151,7 +151,7 @@ class _Folder(Archive):
     def _walk(
         self, folder: str, skip: SkipFolder | None, above: tuple[tuple[int, int], ...]
     ) -> Iterator[tuple[str, int]]:
-        here = os.stat(self.path / folder)
+        here = (self.path / folder).stat()
         if (here.st_dev, here.st_ino) in above:
             raise _unsafe(self.path, f"a link '{folder}' that leads back up")
         above = (*above, (here.st_dev, here.st_ino))
@@ -207,7 +207,13 @@ class _Zip(Archive):
         for name in names:
             try:
                 data = self._file.read(self._members[name])
-            except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError) as error:
+            except (
+                zipfile.BadZipFile,
+                zlib.error,
+                EOFError,
+                OSError,
+                NotImplementedError,
+            ) as error:
                 raise _damaged(self.path, error, name) from error
             yield name, data
 

@@ -118,7 +118,7 @@ def class_files(
         raise DataError(
             "Expected class folders val/<wnid>/, but got a flat 'val' folder",
             where=archive.path,
-            todo="sort the validation images into folders by their ground truth, as for torchvision",
+            todo="sort the validation images into folders by their ground truth",
         )
     for part, found in (("train", train), ("val", val)):
         missing = [wnid for wnid in WNIDS if wnid not in found]
@@ -132,7 +132,7 @@ def class_files(
     return [train[wnid] for wnid in WNIDS], [val[wnid] for wnid in WNIDS]
 
 
-def drawn(train: ClassFiles, test: ClassFiles, counts: Sequence[int] = COUNTS) -> Lists:
+def drawn(train: ClassFiles, test: ClassFiles, counts: Sequence[int]) -> Lists:
     """Rows drawn by this project: ``counts`` of each class, then 20 more for validation.
 
     Raises:
@@ -154,9 +154,7 @@ def drawn(train: ClassFiles, test: ClassFiles, counts: Sequence[int] = COUNTS) -
     return parts
 
 
-def published(
-    lists: Lists, train: ClassFiles, test: ClassFiles, archive: Archive
-) -> Lists:
+def published(lists: Lists, train: ClassFiles, test: ClassFiles, archive: Archive) -> Lists:
     """The files that published rows name, with all others as "heldout".
 
     Raises:

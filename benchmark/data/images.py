@@ -5,13 +5,12 @@ Were the two resized or coloured differently, a classifier would learn the diffe
 
 import io
 import struct
-import warnings
 import zlib
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from benchmark.data.cards import Colour
 from benchmark.errors import BenchError, IntegrityError
@@ -33,6 +32,7 @@ _BROKEN = (
     zlib.error,
     OverflowError,
     MemoryError,
+    Warning,
 )
 
 
@@ -89,7 +89,7 @@ def _bomb(name: str, pixels: str, limit: int) -> BenchError:
 def _reason(data: bytes, error: BaseException) -> str:
     if not data:
         return "an empty file"
-    if isinstance(error, Image.UnidentifiedImageError):
+    if isinstance(error, UnidentifiedImageError):
         return "bytes that are not an image"
     return " ".join(str(error).split()) or type(error).__name__
 
@@ -118,7 +118,7 @@ def harmonise(image: Image.Image, size: int, colour: Colour) -> NDArray[np.uint8
 
 
 def _fit(image: Image.Image, size: int) -> Image.Image:
-    # resampling the centre square, not the whole image, keeps thin strips from growing huge
+    # the same pixels as scaling all and cropping, but a thin strip does not grow huge
     side = min(image.size)
     left, top = (image.width - side) / 2, (image.height - side) / 2
     box = (left, top, left + side, top + side)
@@ -129,9 +129,7 @@ def _to_rgb(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I") or image.mode == "F":
         image = _eight_bit(image)
     if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            image = _over_white(image)
+        image = _over_white(image)
     return image if image.mode == "RGB" else image.convert("RGB")
 
 

@@ -15,9 +15,7 @@ from benchmark.data.store import PartPlan, Produce
 from benchmark.errors import DataError, IntegrityError
 from benchmark.paths import data_dir
 
-FORMS = (
-    "a folder, zip or tar laid out {train,test}/<class>/<file>, or the official python archive"
-)
+FORMS = "a folder, zip or tar laid out {train,test}/<class>/<file>, or the official python archive"
 
 # torchvision's own names, repeated so that other sources need no torch
 OFFICIAL_NAMES = {
@@ -55,7 +53,7 @@ def _rows_of(images: NDArray[np.uint8]) -> Produce:
 
 
 def dataset_class(n_classes: int) -> Any:
-    """torchvision's class for CIFAR-10 or CIFAR-100."""
+    """The torchvision class for CIFAR-10 or CIFAR-100."""
     from torchvision.datasets import CIFAR10, CIFAR100
 
     return CIFAR100 if n_classes == 100 else CIFAR10
@@ -99,7 +97,9 @@ def download(n_classes: int) -> Official:
             where=cls.url,
             todo=f"fetch it elsewhere and prepare with source=PATH: {FORMS}",
         ) from error
-    return _read(folder, cls)
+    found = _read(folder, cls)
+    shutil.rmtree(folder, ignore_errors=True)
+    return found
 
 
 def _from_archive(archive: Path, cls: Any) -> Official:

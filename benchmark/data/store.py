@@ -110,9 +110,12 @@ class Store:
         self.meta: dict[str, Any] = read_json(folder / MARKER)
         if not isinstance(self.meta, dict) or self.meta.get("schema") != SCHEMA:
             raise self._damaged(f"schema {SCHEMA}", "another one", MARKER)
-        self.size = int(self.meta["size"])
-        for name, part in self.meta["parts"].items():
-            self._check_sizes(name, part)
+        try:
+            self.size = int(self.meta["size"])
+            for name, part in self.meta["parts"].items():
+                self._check_sizes(name, part)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise self._damaged("a complete description", f"{error!r}", MARKER) from error
 
     def _check_sizes(self, name: str, part: dict[str, Any]) -> None:
         for file, facts in part["files"].items():
@@ -136,9 +139,11 @@ class Store:
 
     @cached_property
     def source_hash(self) -> str:
-        """Hash of all pixels, labels and their order, whatever archive they came in."""
-        parts = self.meta["parts"].items()
-        keep = {name: [f["sha256"] for f in part["files"].values()] for name, part in parts}
+        """Hash of all pixels and labels in their order, whatever the files were called."""
+        keep = {
+            name: [part["files"][f"{name}.{what}"]["sha256"] for what in ("images", "labels")]
+            for name, part in self.meta["parts"].items()
+        }
         return content_hash(keep, 16)
 
     def rows(self, part: str) -> int:
@@ -298,7 +303,7 @@ def _open_sized(path: Path, size: int) -> BinaryIO:
     """Open for reading and writing, grown to ``size`` with zeros."""
     path.touch()
     os.truncate(path, size)
-    return path.open("r+b", buffering=0)  # type: ignore[return-value]
+    return path.open("r+b", buffering=0)
 
 
 def _chunks(rows: Iterator[tuple[int, Pixels]]) -> Iterator[list[tuple[int, Pixels]]]:

@@ -106,19 +106,23 @@ def cifar_resnet56(pretrained: bool = False, **options: Any) -> CifarResNet:
 
 
 def _create(depth: int, pretrained: bool, options: dict[str, Any]) -> CifarResNet:
-    known = {key: options[key] for key in ("num_classes", "in_chans", "width") if key in options}
     if pretrained:
         raise ValueError("no pretrained weights exist for the CIFAR ResNets")
-    return CifarResNet(depth, **known)
+    return CifarResNet(depth, **_own(options))
+
+
+def _own(options: dict[str, Any]) -> dict[str, Any]:
+    """The options without those that timm hands to every model."""
+    shared = ("pretrained_cfg", "pretrained_cfg_overlay", "cache_dir")
+    return {key: value for key, value in options.items() if key not in shared}
 
 
 @register_model  # type: ignore[untyped-decorator]
 def cifar_stem_resnet18(pretrained: bool = False, **options: Any) -> nn.Module:
-    """timm's ResNet-18 with a 3x3 stem of stride 1 and no max-pooling, for 32 to 64 pixels."""
+    """Timm's ResNet-18 with a 3x3 stem of stride 1 and no max-pooling, for 32 to 64 pixels."""
     if pretrained:
         raise ValueError("no pretrained weights exist for this stem")
-    allowed = {key: value for key, value in options.items() if key in ("num_classes", "in_chans")}
-    model = timm.create_model("resnet18", **allowed)
+    model = timm.create_model("resnet18", **_own(options))
     model.conv1 = nn.Conv2d(model.conv1.in_channels, 64, 3, 1, 1, bias=False)
     model.maxpool = nn.Identity()
     nn.init.kaiming_normal_(model.conv1.weight, mode="fan_out", nonlinearity="relu")

@@ -22,7 +22,7 @@ from typing import Any, Final
 
 import numpy as np
 import torch
-from diffusers import StableDiffusionPipeline
+from diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion import StableDiffusionPipeline
 from tqdm import trange
 
 from synaug.embedded.fonts import FONTS, WORDS, Picture, draw_picture

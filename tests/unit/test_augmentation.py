@@ -35,7 +35,8 @@ def with_pil(image: Tensor, top: int, left: int, flip: bool) -> Tensor:
     picture = ImageOps.expand(Image.fromarray(image.numpy()), PAD, 0)
     picture = picture.crop((left, top, left + SIZE, top + SIZE))
     picture = ImageOps.mirror(picture) if flip else picture
-    return v2.functional.normalize(v2.functional.to_tensor(picture), list(MEAN), list(STD))
+    scaled = v2.functional.to_dtype(v2.functional.to_image(picture), torch.float32, scale=True)
+    return v2.functional.normalize(scaled, list(MEAN), list(STD))
 
 
 def test_weak_equals_pad_crop_flip_normalise_of_pil() -> None:

@@ -107,9 +107,7 @@ def sizes(counts: tuple[int, ...], convention: object = LT20) -> tuple[int, ...]
         (500, 10, 200, (139, 61, 0)),
     ],
 )
-def test_group_sizes(
-    n_max: int, factor: float, n_classes: int, expected: tuple[int, ...]
-) -> None:
+def test_group_sizes(n_max: int, factor: float, n_classes: int, expected: tuple[int, ...]) -> None:
     assert sizes(profiles.exponential(n_max, factor, n_classes)) == expected
 
 
@@ -118,7 +116,8 @@ def test_le20_moves_the_border_class() -> None:
 
 
 def test_imagenet100_facts() -> None:
-    assert sum(COUNTS) == 12205 and (max(COUNTS), min(COUNTS)) == (1280, 6)
+    assert sum(COUNTS) == 12205
+    assert (max(COUNTS), min(COUNTS)) == (1280, 6)
     assert sizes(COUNTS) == (39, 48, 13)
     assert sizes(COUNTS, GE100) == (40, 46, 14)
     assert len(set(WNIDS)) == len(set(NAMES)) == len(COUNTS) == 100

@@ -17,7 +17,7 @@ def published_rows() -> list[np.ndarray]:
     np.random.seed(0)
     rows = []
     for label, wanted in enumerate(COUNTS):
-        index = np.where(LABELS == label)[0]
+        index = np.where(label == LABELS)[0]
         np.random.shuffle(index)
         rows.append(index[:wanted])
     np.random.set_state(state)
@@ -59,7 +59,8 @@ def test_carving_partitions_the_rows() -> None:
     train, val = splits.carve(chosen, 1)
     assert tuple(map(len, val)) == splits.carved_counts(COUNTS)
     for rows, kept, taken in zip(chosen, train, val, strict=True):
-        assert set(rows) == set(kept) | set(taken) and not set(kept) & set(taken)
+        assert set(rows) == set(kept) | set(taken)
+        assert not set(kept) & set(taken)
     free = splits.rest(len(LABELS), chosen)
     assert len(free) + sum(COUNTS) == len(LABELS)
     assert not set(free) & set(np.concatenate(chosen))

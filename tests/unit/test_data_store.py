@@ -40,7 +40,8 @@ def test_what_is_built_is_what_is_read() -> None:
     table = store.table("train")
     np.testing.assert_array_equal(np.asarray(table.images), PIXELS)
     np.testing.assert_array_equal(table.labels, LABELS)
-    assert table.ids[7] == "a/7.png" and store.facts == {"classes": ["x", "y", "z"]}
+    assert table.ids[7] == "a/7.png"
+    assert store.facts == {"classes": ["x", "y", "z"]}
     assert len(store.table("test")) == 0
     assert table.counts(3) == (10, 10, 10)
     store.verify()
@@ -61,7 +62,8 @@ def test_source_hash_follows_pixels_not_names() -> None:
 
 def test_rows_are_views_until_they_are_read() -> None:
     table = build(plan(), progress=False).table("train").select(np.array([5, 2, 29]))
-    assert isinstance(table.images, Images) and table.images.shape == (3, 4, 4, 3)
+    assert isinstance(table.images, Images)
+    assert table.images.shape == (3, 4, 4, 3)
     np.testing.assert_array_equal(table.images[np.array([2, 0])], PIXELS[[29, 5]])
     np.testing.assert_array_equal(table.images[1:], PIXELS[[2, 29]])
     np.testing.assert_array_equal(np.concatenate([table.images]), PIXELS[[5, 2, 29]])

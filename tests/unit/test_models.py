@@ -73,7 +73,7 @@ def test_weights_start_kaiming_normal_with_fan_in() -> None:
     weight = backbone("cifar_resnet32").stages[2][1].conv1.weight
     expected = (2 / (64 * 9)) ** 0.5
     # four standard errors of a standard deviation from 36,864 draws
-    assert float(weight.std()) == pytest.approx(expected, rel=4 / (2 * weight.numel()) ** 0.5)
+    assert weight.std().item() == pytest.approx(expected, rel=4 / (2 * weight.numel()) ** 0.5)
 
 
 def test_an_unknown_backbone_names_the_nearest() -> None:

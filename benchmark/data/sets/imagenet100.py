@@ -14,8 +14,8 @@ from benchmark.data.assemble import with_validation
 from benchmark.data.cards import IMAGENET_MEAN, IMAGENET_STD, Card
 from benchmark.data.dataset import Dataset, LongTailedData, PrepareReport
 from benchmark.data.groups import GE100, LE20, LT20
-from benchmark.data.images import PROCESSING
 from benchmark.data.imagenet100_lists import COUNTS, NAMES, WNIDS, Lists
+from benchmark.data.images import PROCESSING
 from benchmark.data.prepare import (
     Reader,
     build_report,
@@ -126,7 +126,11 @@ class ImageNet100(Dataset):
         names, config = image_names(archive), self.config
         prefix = root_of(archive, names, "train")
         train, test = lists.class_files(archive, names, prefix)
-        found = lists.published(chosen, train, test, archive) if chosen else lists.drawn(train, test)
+        found = (
+            lists.published(chosen, train, test, archive)
+            if chosen
+            else lists.drawn(train, test, COUNTS)
+        )
         reader = Reader(archive, config.size, "RGB")
         kept = {name: files for name, files in found.items() if name != "heldout"}
         if config.keep_heldout:

@@ -95,8 +95,10 @@ class TinyImageNet(Dataset):
         return f"tinyimagenet{self.config.classes}-{self.config.size}"
 
     def _store(self) -> Store:
-        settings = "" if self.config.classes == 200 else (
-            f" dataset.classes={self.config.classes} dataset.n_max={self.config.n_max}"
+        settings = (
+            ""
+            if self.config.classes == 200
+            else (f" dataset.classes={self.config.classes} dataset.n_max={self.config.n_max}")
         )
         command = f"python -m benchmark prepare dataset=tinyimagenetlt{settings} source=PATH"
         return require(self._store_name, command)
