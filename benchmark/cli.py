@@ -41,9 +41,11 @@ class _Parser(argparse.ArgumentParser):
 
     def __init__(self, verb: str, usage: str) -> None:
         super().__init__(
-            prog=f"python -m benchmark {verb}", usage=f"%(prog)s {usage}", description=VERBS[verb].summary,
+            prog=f"python -m benchmark {verb}",
+            usage=f"%(prog)s {usage}",
+            description=VERBS[verb].summary,
             allow_abbrev=False,
-        )  # fmt: skip
+        )
 
     def error(self, message: str) -> NoReturn:
         raise UsageError(message[:1].upper() + message[1:], where=self.prog, todo="see --help")
@@ -77,7 +79,8 @@ def _generate(args: Sequence[str]) -> int:
     _, words = _Parser("generate", "[KEY=VALUE ...]").overrides(args)
     from benchmark import api
 
-    api.generate(*words)
+    found = api.generate(*words)
+    print(f"{found.images:,} images in {found.folder}; contact sheet: {found.sheet}")
     return 0
 
 
@@ -87,8 +90,9 @@ def _prepare(args: Sequence[str]) -> int:
     sources = [word.partition("=")[2] for word in words if word.startswith("source=")]
     from benchmark import api
 
-    source = Path(sources[-1]).expanduser() if sources else None
-    api.prepare(*(word for word in words if not word.startswith("source=")), source=source)
+    source = str(Path(sources[-1]).expanduser()) if sources else None
+    words = [word for word in words if not word.startswith("source=")]
+    print(api.prepare(*words, source=source))
     return 0
 
 
@@ -126,18 +130,23 @@ def _status(args: Sequence[str]) -> int:
 
 
 def _report(args: Sequence[str]) -> int:
-    parser = _Parser("report", "[--records DIR] [--tables DIR] [--out DIR] [--check]")
+    parser = _Parser("report", "[--records DIR] [--tables DIR] [--collect] [--out DIR] [--check]")
     board = Path("leaderboards")
     parser.add_argument("--records", type=Path, default=board / "records", help="committed records")
     parser.add_argument("--tables", type=Path, default=board / "tables", help="where tables go")
-    parser.add_argument("--out", type=Path, default=Path("runs"), help="finished runs to add")
-    parser.add_argument(
-        "--check", action="store_true", help="write nothing; fail if a table differs"
-    )
+    parser.add_argument("--collect", action="store_true", help="first copy finished runs there")
+    parser.add_argument("--out", type=Path, default=Path("runs"), help="the runs to collect")
+    parser.add_argument("--check", action="store_true", help="write nothing; fail if any differs")
     given = parser.strict(args)
     from benchmark import api
 
-    api.report(records=given.records, tables=given.tables, out=given.out, check=given.check)
+    if given.collect:
+        print(f"{len(api.collect(given.out, given.records))} finished runs collected")
+    files = api.report(given.records, given.tables, check=given.check)
+    print("\n".join(map(str, files)) or "nothing is out of date")
+    if given.check and files:
+        problem = "Expected tables made from these records, but the ones above differ"
+        raise IntegrityError(problem, where=given.tables, todo="run: python -m benchmark report")
     return 0
 
 
@@ -152,7 +161,7 @@ def _check(args: Sequence[str]) -> int:
     found = check_records(folder)
     print(f"{found.valid} valid records, {found.recomputed} of them recomputed, in {folder}")
     for line in found.problems:
-        print(line, file=sys.stderr)
+        _say(line)
     if found.problems:
         raise IntegrityError(f"{len(found.problems)} problems were found", where=folder)
     return 0
@@ -210,18 +219,21 @@ def _dispatch(args: Sequence[str]) -> int:
         return VERBS[verb].call(rest)
     if "=" in verb and not verb.startswith("-"):
         words = " ".join(args)
-        raise UsageError(
-            f"Expected a verb, but got '{verb}'", todo=f"python -m benchmark run {words}"
-        )
+        todo = f"did you mean: python -m benchmark run {words}"
+        raise UsageError(f"Expected a verb, but got '{verb}'", todo=todo)
     if verb.startswith("-") and not nearest(verb, ["--version", "--help"]):
         # flags of the run app, such as -m
         return _run(args)
     raise unknown("verb", verb, [name for name in VERBS if not name.startswith("-h")])
 
 
+def _say(line: str) -> None:
+    print(line, file=sys.stderr)
+
+
 def _say_error(error: BenchError) -> None:
     mark = "\033[1;31merror:\033[0m" if sys.stderr.isatty() else "error:"
-    print(f"{mark} {error}", file=sys.stderr)
+    _say(f"{mark} {error}")
 
 
 def _say_bug() -> int:
@@ -248,7 +260,7 @@ def main(args: Sequence[str] | None = None) -> int:
         _say_error(error)
         return error.exit_code
     except KeyboardInterrupt:
-        print("interrupted; run the same command again to continue", file=sys.stderr)
+        _say("interrupted; run the same command again to continue")
         return INTERRUPTED
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

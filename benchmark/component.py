@@ -191,8 +191,15 @@ class Streams:
 class TrainingRows(Protocol):
     """A read-only, metered view of the training rows that a component may look at."""
 
-    labels: Tensor
-    origins: Tensor
+    @property
+    def labels(self) -> Tensor:
+        """The class of each row, int64 (n,)."""
+        ...
+
+    @property
+    def origins(self) -> Tensor:
+        """Indices into ``ORIGINS``, uint8 (n,)."""
+        ...
 
     def batches(self, batch_size: int = 256, rng: torch.Generator | None = None) -> Iterator[Batch]:
         """Every row once, in order, on the training device; augmented if ``rng`` is given."""

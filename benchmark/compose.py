@@ -183,7 +183,8 @@ def _unknown_key(overrides: Sequence[str]) -> tuple[str, str, list[str]] | None:
     values = compose("run", overrides=groups)
     for text in overrides:
         key = parser.parse_override(text).key_or_group
-        node, walked = values, []
+        node: Any = values
+        walked: list[str] = []
         for part in [] if key in GROUPS else key.split("."):
             if not OmegaConf.is_dict(node) or part not in node:
                 allowed = [str(name) for name in node] if OmegaConf.is_dict(node) else []

@@ -89,7 +89,9 @@ class Piece:
         Raises:
             UsageError: the settings do not fit ``Config``.
         """
-        values = asdict(self.config) if is_dataclass(self.config) else dict(self.config or {})
+        given: Any = self.config
+        made = is_dataclass(given) and not isinstance(given, type)
+        values = asdict(given) if made else dict(given or {})
         return self.cls(parse(self.cls.Config, values, f"method.{self.name}"), self.name)
 
 
@@ -218,7 +220,7 @@ def tiny_job(stack: Stack, folder: Path, **changes: Any) -> Job:
 # watching a run
 
 
-class Stop(Exception):  # noqa: N818  (not an error)
+class Stop(Exception):
     """Raised by ``Watch`` where a run is to be killed."""
 
 

@@ -10,7 +10,7 @@ import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, cached_property
-from importlib.metadata import EntryPoint, EntryPoints, entry_points
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +76,8 @@ def _generators() -> dict[str, Entry]:
 
 
 @cache
-def _entry_points() -> EntryPoints:
+def _entry_points() -> Any:
+    # Python 3.11 and 3.12 differ in the type; both have `select`
     # reading the metadata of all installed packages takes a tenth of a second: once is enough
     return entry_points()
 

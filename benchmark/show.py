@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from benchmark.errors import DataError, UsageError, unknown
-from benchmark.listing import Row, all_rows, bold, noun, table
+from benchmark.listing import PLUGIN_GROUPS, Row, all_rows, bold, noun, table
 from benchmark.paths import PACKAGE
 from benchmark.registry import BUILT_IN, COMPONENTS, DATASETS, Entry
 from benchmark.source import Head, Setting, module_path, read_class, yaml_head
@@ -62,9 +62,15 @@ def _body(row: Row, width: int | None) -> list[str]:
     if row.kind == "preset":
         return _preset(row, values)
     if row.path is None:
-        return _component(DATASETS.entry(row.name), values, width) if row.group == "dataset" else []
+        return _plugin(row, width)
     lines = _card(row) if row.group == "dataset" else []
     return [*lines, *_yaml_body(row.path), ""]
+
+
+def _plugin(row: Row, width: int | None) -> list[str]:
+    registry = PLUGIN_GROUPS[row.group]
+    # the target of a backbone is a function, which has no settings of ours
+    return [] if row.group == "backbone" else _component(registry.entry(row.name), {}, width)
 
 
 def _values(path: Path | None) -> dict[str, Any]:
@@ -87,7 +93,7 @@ def _component(entry: Entry, values: dict[str, Any], width: int | None) -> list[
     lines = [*source.doc.splitlines(), ""]
     lines += [_paper(source.citation), ""] if source.citation else []
     hooks = [name for name in _hooks() if name in source.methods]
-    lines += [f"fills {', '.join(hooks) or 'no hook'}", ""]
+    lines += [f"fills {', '.join(hooks)}", ""] if hooks else []
     settings = [_setting(setting, values) for setting in source.settings]
     lines += (
         ["settings", *table(settings, width, "  ", wrap=True)] if settings else ["settings: none"]

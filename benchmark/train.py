@@ -23,7 +23,7 @@ from benchmark.config import BackboneConfig, RecipeConfig
 from benchmark.data.batches import TrainSet
 from benchmark.errors import BenchError, IntegrityError, Interrupted
 from benchmark.files import write_text
-from benchmark.generation.interrupts import StopFlag, stop_flag
+from benchmark.interrupts import StopFlag, stop_flag
 from benchmark.logs import Logger
 from benchmark.models import build_backbone
 from benchmark.optim import stage_optimizer, stage_schedule

@@ -53,17 +53,13 @@ class TrainSet:
         begin = time.perf_counter()
         rows = rows.to(self.index.device)
         where, labels = self.index[rows], self.labels[rows]
-        images = [
-            VIEWS[view](self.images, where, self.augmentation, rng) for view in self.views
-        ]
+        images = [VIEWS[view](self.images, where, self.augmentation, rng) for view in self.views]
         ones = torch.ones(len(rows), device=labels.device)
         targets = ((labels, ones),)
         self.meter.input_seconds += time.perf_counter() - begin
         return Batch(images[0], targets, self.origins[rows], rows, tuple(images[1:]))
 
-    def batches(
-        self, batch_size: int = 256, rng: torch.Generator | None = None
-    ) -> Iterator[Batch]:
+    def batches(self, batch_size: int = 256, rng: torch.Generator | None = None) -> Iterator[Batch]:
         """Every row once, in order, augmented if ``rng`` is given: what components may see."""
         shown = self if rng is not None else replace(self, views=("plain",))
         for start in range(0, len(self), batch_size):

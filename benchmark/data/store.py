@@ -21,7 +21,7 @@ import numpy as np
 from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
-from benchmark.data.progress import Bar
+from benchmark.progress import Tracker
 from benchmark.data.rows import Images, ImageTable
 from benchmark.errors import DataError, IntegrityError, StorageError
 from benchmark.files import (
@@ -287,7 +287,7 @@ def _check_space(plan: StorePlan) -> None:
 def _convert(plan: StorePlan, part: PartPlan, folder: Path, progress: bool) -> None:
     images = _open_sized(folder / f"{part.name}.images", len(part.ids) * plan.size**2 * 3)
     digests = _open_sized(folder / f"{part.name}.digests", len(part.ids) * DIGEST_BYTES)
-    with images, digests, Bar(part.name, len(part.ids), enabled=progress) as bar:
+    with images, digests, Tracker(part.name, len(part.ids), "images", enabled=progress) as bar:
         done = np.fromfile(digests, np.uint8).reshape(-1, DIGEST_BYTES).any(axis=1)
         bar.advance(int(done.sum()))
         missing = np.flatnonzero(~done).astype(np.int64)

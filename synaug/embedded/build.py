@@ -128,7 +128,6 @@ def describe(
 ) -> dict[str, Any]:
     """Return what a build was made from: settings, seeds, fonts and library versions."""
     return {
-        "seed": seed,
         "streams": {name: stream_seed(seed, name) for name in _STREAMS},
         "schedule": asdict(plan),
         "architecture": asdict(arch),
@@ -172,6 +171,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     started = time.perf_counter()
     pipeline, log, figures = build(plan, arch, arguments.seed)
     facts = describe(plan, arch, arguments.seed, figures)
+    facts["arguments"] = {k: v for k, v in vars(arguments).items() if k != "out"}
     facts["weights_sha256"] = save(pipeline, log, arguments.out)
     facts["seconds"] = round(time.perf_counter() - started, 1)
     facts["threads"] = torch.get_num_threads()

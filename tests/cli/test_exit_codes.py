@@ -1,6 +1,7 @@
 """Errors end in one line and their exit code; bugs in a traceback."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 
@@ -56,3 +57,52 @@ def test_errors_are_red_on_a_terminal_only(monkeypatch, failing, capsys) -> None
     monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
     cli.main(["status"])
     assert capsys.readouterr().err == "\033[1;31merror:\033[0m x\n"
+
+
+def test_check_records_passes_over_an_empty_folder(tmp_path: Path, capsys) -> None:
+    assert cli.main(["check", "records", str(tmp_path)]) == 0
+    assert capsys.readouterr().out.startswith("0 valid records")
+
+
+def test_check_records_names_a_broken_file(tmp_path: Path, capsys) -> None:
+    (tmp_path / "record.json").write_text("{")
+    assert cli.main(["check", "records", str(tmp_path)]) == 4
+    assert str(tmp_path / "record.json") in capsys.readouterr().err
+
+
+def test_check_records_needs_its_folder(tmp_path: Path, capsys) -> None:
+    assert cli.main(["check", "records", str(tmp_path / "none")]) == 3
+    assert "Expected a folder of records" in capsys.readouterr().err
+
+
+@pytest.fixture
+def api_calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[object, ...]]:
+    """What the verbs hand to the API, which does nothing."""
+    from benchmark import api
+
+    calls: list[tuple[object, ...]] = []
+
+    def prepare(*overrides: str, source: str | None = None) -> str:
+        calls.append((*overrides, source))
+        return "prepared"
+
+    def report(records: Path, tables: Path, *, check: bool) -> list[Path]:
+        calls.append((records, tables, check))
+        return [Path("stale.md")]
+
+    monkeypatch.setattr(api, "prepare", prepare)
+    monkeypatch.setattr(api, "report", report)
+    return calls
+
+
+def test_prepare_hands_on_its_words(api_calls, capsys) -> None:
+    assert cli.main(["prepare", "dataset=folder", "source=a=b", "dataset.name=x"]) == 0
+    assert api_calls == [("dataset=folder", "dataset.name=x", "a=b")]
+    assert capsys.readouterr().out == "prepared\n"
+
+
+def test_report_check_fails_where_tables_differ(api_calls, capsys) -> None:
+    assert cli.main(["report", "--records", "r", "--tables", "t"]) == 0
+    assert cli.main(["report", "--check"]) == 4
+    assert api_calls[0] == (Path("r"), Path("t"), False)
+    assert "stale.md" in capsys.readouterr().out
