@@ -112,7 +112,7 @@ class Step:
         epochs: passes the stage takes in all.
         seed: the run's seed; use ``rng`` rather than this.
         device: where the network lives.
-        previous: the network of the stage before, if this stage builds a fresh one.
+        previous: in ``start_stage`` of a stage that builds a fresh network, the one before it.
     """
 
     stage: Stage
@@ -340,7 +340,12 @@ class Component:
         return base
 
     def start_stage(self, net: Net, rows: TrainingRows, step: Step) -> None:
-        """Called once as a stage begins; torch's global generator is seeded for it."""
+        """Called once as a stage begins; torch's global generator is seeded for it.
+
+        Called again for stages already over when a run resumes; their weights are then restored.
+        A module attached here (a teacher) is put into training mode with the rest of the network
+        before each step: ``loss`` has to call ``eval`` on it, and detach it.
+        """
 
     def after_step(self, net: Net, step: Step) -> None:
         """Called after each optimiser step."""

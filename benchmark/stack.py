@@ -173,7 +173,9 @@ class Stack:
     def stages(self, base: list[Stage]) -> list[Stage]:
         """The stages, each component adding to what those before it made."""
         for part in self.components:
-            base = part.stages(base)
+            after = part.stages(base)
+            _check_stages(part, base, after)
+            base = after
         return base
 
     def start_stage(self, net: Net, rows: TrainingRows, step: Step) -> None:
@@ -201,6 +203,19 @@ class Stack:
                 if shown and (hook not in ANY_STAGE or stage.owner is None):
                     rows.append((stage.name, hook, ", ".join(shown)))
         return rows
+
+
+def _check_stages(part: Component, before: list[Stage], after: list[Stage]) -> None:
+    names = [stage.name for stage in after]
+    dropped = [stage.name for stage in before if stage.owner and stage.name not in names]
+    twice = [name for name in names if names.count(name) > 1]
+    if dropped or twice:
+        problem = f"drops the stage '{dropped[0]}'" if dropped else f"repeats the stage '{twice[0]}'"
+        raise UsageError(
+            f"'{part.name}' {problem} of the components before it",
+            where="method",
+            todo="name it first in the stack, or leave one of them out",
+        )
 
 
 _PLAIN = Component(Component.Config(), "plain")

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from rich.table import Table
 from rich.text import Text
 
+from benchmark.console import duration
 from benchmark.errors import unknown
 from benchmark.record_models import Record
 from benchmark.report import text
@@ -47,12 +48,3 @@ def _cells(record: Record, convention: str) -> list[str]:
 def _seconds(record: Record) -> float:
     generation = record.cost.generation
     return record.cost.training.seconds + (generation.device_seconds if generation else 0.0)
-
-
-def duration(seconds: float) -> str:
-    """A time in at most six characters: "12.3 s", "4:05" (minutes) or "12.5 h"."""
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    if seconds < 3600:
-        return f"{int(seconds) // 60}:{int(seconds) % 60:02}"
-    return f"{seconds / 3600:.1f} h"
