@@ -24,7 +24,7 @@ def effective_number_weights(counts: tuple[int, ...], beta: float, device: torch
 
 
 def class_balanced_rows(labels: Tensor, n: int, rng: torch.Generator, power: float = 1.0) -> Tensor:
-    """``n`` row positions drawn with replacement, a row of class k with probability ~ 1 / n_k^power.
+    """``n`` positions drawn with replacement, a row of class k with probability ~ 1 / n_k^power.
 
     Args:
         labels: int64 (rows,).

@@ -42,7 +42,7 @@ def margins(counts: Tensor, largest: float) -> Tensor:
 
 
 def ldam_logits(cosine: Tensor, labels: Tensor, margin: Tensor, scale: float) -> Tensor:
-    """scale * (cosine - margin of the label at the label's place); (batch, classes)."""
+    """Scale * (cosine - margin of the label at the label's place); (batch, classes)."""
     lowered = cosine - margin * functional.one_hot(labels, cosine.shape[1])
     return scale * lowered
 

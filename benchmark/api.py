@@ -1,8 +1,8 @@
 """Every verb as a function, for notebooks and scripts.
 
-    from benchmark import api
-    record = api.run("method=ldam", "dataset=digitslt", "seed=3")
-    record.metrics.accuracy
+from benchmark import api
+record = api.run("method=ldam", "dataset=digitslt", "seed=3")
+record.metrics.accuracy
 """
 
 import shutil

@@ -4,11 +4,11 @@ import sys
 from collections.abc import Sequence
 
 import hydra
+from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
 from benchmark import compose, errors
-from benchmark.console import say
 from benchmark.experiment import resolve
 from benchmark.paths import config_dir
 from benchmark.records import Record
@@ -72,16 +72,12 @@ def main(args: Sequence[str]) -> int:
 
     @hydra.main(config_path=str(config_dir()), config_name="run", version_base="1.3")
     def app(values: DictConfig) -> None:
-        session.job(values, hydra.core.hydra_config.HydraConfig.get().overrides.task)
+        session.job(values, HydraConfig.get().overrides.task)
 
     sys.argv = ["python -m benchmark run", *words]
     app()
     if session.records:
         Console().print(console_table(list(session.records.values())))
-        _where(session)
     return session.exit_code
 
 
-def _where(session: _Session) -> None:
-    if len(session.records) > 1:
-        say("next", "python -m benchmark report      leaderboards from all finished runs")

@@ -1,9 +1,15 @@
-"""Checks of what is on disk."""
+"""What the verb ``check`` looks at: records on disk, and the promises of a component."""
 
+import importlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from benchmark.errors import BenchError, DataError
+from benchmark.errors import BenchError, DataError, UsageError
+from benchmark.registry import COMPONENTS
+
+if TYPE_CHECKING:
+    from benchmark.conformance import CheckResult
 
 RECORDS = Path("leaderboards") / "records"
 
@@ -47,3 +53,42 @@ def check_records(folder: Path = RECORDS) -> Checked:
             recomputed += not faults
             problems += [f"{path}: {fault}" for fault in faults]
     return Checked(valid, recomputed, tuple(problems))
+
+
+def check_component(target: str) -> "list[CheckResult]":
+    """Train a component on tiny random images and see whether it keeps its promises.
+
+    Args:
+        target: a registered name, checked with the settings of its YAML file (a plugin with its
+            defaults), or "package.module:Class", checked with its defaults.
+
+    Raises:
+        UsageError: nothing has the name, it cannot be imported, or a setting has no value.
+    """
+    from benchmark import conformance
+    from benchmark.identity import shipped_settings
+
+    if ":" in target:
+        cls = _imported(target)
+        piece = conformance.Piece(cls, None, cls.__name__.lower())
+    else:
+        piece = conformance.Piece(COMPONENTS.load(target), shipped_settings(target), target)
+    # settings that do not parse are one error rather than a failure of every check
+    piece.build()
+    return conformance.check_stack([piece])
+
+
+def _imported(target: str) -> Any:
+    from benchmark.component import Component
+
+    module, _, name = target.partition(":")
+    try:
+        found = getattr(importlib.import_module(module), name)
+    except Exception as error:
+        raise UsageError(
+            f"'{target}' cannot be imported: {type(error).__name__}: {error}",
+            todo="give package.module:Class, with the package on the path",
+        ) from error
+    if not (isinstance(found, type) and issubclass(found, Component)):
+        raise UsageError(f"Expected a class derived from Component, but got {found!r}")
+    return found

@@ -151,19 +151,41 @@ def _report(args: Sequence[str]) -> int:
 
 
 def _check(args: Sequence[str]) -> int:
-    parser = _Parser("check", "records [DIR]")
-    parser.add_argument("what", choices=["records"], help="what to check")
-    parser.add_argument("folder", nargs="?", type=Path, help="default: leaderboards/records")
+    parser = _Parser("check", "records [DIR] | component NAME")
+    parser.add_argument("what", choices=["records", "component"], help="what to check")
+    named = "a folder of records (default: leaderboards/records); a component, or package:Class"
+    parser.add_argument("target", nargs="?", help=named)
     given = parser.strict(args)
+    if given.what == "records":
+        return _check_records(Path(given.target) if given.target else None)
+    if given.target is None:
+        parser.error("expected a component, but got none")
+    return _check_component(given.target)
+
+
+def _check_records(given: Path | None) -> int:
     from benchmark.checking import RECORDS, check_records
 
-    folder = given.folder or RECORDS
+    folder = given or RECORDS
     found = check_records(folder)
     print(f"{found.valid} valid records, {found.recomputed} of them recomputed, in {folder}")
     for line in found.problems:
         _say(line)
     if found.problems:
         raise IntegrityError(f"{len(found.problems)} problems were found", where=folder)
+    return 0
+
+
+def _check_component(target: str) -> int:
+    from benchmark.checking import check_component
+    from benchmark.listing import table
+
+    results = check_component(target)
+    cells = [("ok" if each.passed else "failed", each.name, each.detail) for each in results]
+    print("\n".join(table(cells, _width(), wrap=True)))
+    failed = sum(not each.passed for each in results)
+    if failed:
+        raise BenchError(f"{failed} of {len(results)} checks failed", where=target)
     return 0
 
 
@@ -201,7 +223,7 @@ VERBS = {
     "show": Verb(_show, "one entry in full: show method=NAME"),
     "status": Verb(_status, "finished, running, interrupted and failed runs"),
     "report": Verb(_report, "leaderboards from records"),
-    "check": Verb(_check, "check records: validate and recompute them"),
+    "check": Verb(_check, "check records: recompute them; check component NAME: its promises"),
     "version": Verb(_version, "print the version"),
     "list": Verb(_ls, shown=False),
     "help": Verb(_help, shown=False),

@@ -7,7 +7,6 @@ names the key, what was expected and the nearest allowed names.
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
 from typing import Annotated, Any, Literal, TypeVar
 
 from annotated_types import Ge, Gt, Le, Lt
@@ -120,11 +119,6 @@ class PlumbingConfig:
     beside: tuple[str, ...]
 
 
-@cache
-def _adapter(cls: type[Any]) -> TypeAdapter[Any]:
-    return TypeAdapter(cls)
-
-
 def _check_keys(cls: type[Any], values: Mapping[str, Any], where: str) -> None:
     names = [field.name for field in dataclasses.fields(cls)]
     for key in values:
@@ -149,7 +143,7 @@ def parse(cls: type[T], values: Mapping[str, Any], where: str) -> T:
     """
     _check_keys(cls, values, where)
     try:
-        result: T = _adapter(cls).validate_python(dict(values))
+        result: T = TypeAdapter(cls).validate_python(dict(values))
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         path = ".".join(str(part) for part in (where, *first["loc"]) if part != "")

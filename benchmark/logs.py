@@ -39,10 +39,10 @@ class WandbLogger:
 
         self._run = wandb.init(
             project="synaug-bench",
-            mode=mode,
+            mode="online" if mode == "online" else "offline",
             dir=str(folder),
             name=name,
-            config=config,  # type: ignore[arg-type]
+            config=config,
         )
 
     def _guard(self, call: Any, *arguments: Any) -> None:

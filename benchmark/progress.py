@@ -6,11 +6,12 @@ A terminal gets a bar; a log file gets a line a minute.
 import sys
 import time
 from types import TracebackType
-
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from typing import TYPE_CHECKING
 
 from benchmark.console import duration, say
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
 
 SHOW_AFTER = 2.0
 LINE_EVERY = 60.0
@@ -82,7 +83,17 @@ class Tracker:
             self._bar.update(self._task, completed=self.done, total=self.total, note=text)
 
 
-def _bar() -> Progress:
+def _bar() -> "Progress":
+    # imported where a bar is drawn: rich takes longer to import than most verbs run
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
     bar = Progress(
         TextColumn("{task.description:<9}"),
         BarColumn(bar_width=24),

@@ -192,7 +192,7 @@ def _scored_rows(experiment: Experiment, data: LongTailedData) -> ImageTable:
 def _score(
     experiment: Experiment, net: nn.Module, test: ImageTable, device: torch.device
 ) -> metrics.Predictions:
-    found = logits(net, test.images, experiment.card.mean, experiment.card.std, device)
+    found = logits(net, np.asarray(test.images), experiment.card.mean, experiment.card.std, device)
     return metrics.predictions_from_logits(found, test.labels)
 
 
@@ -204,4 +204,5 @@ def _write(
     kept = record_models.PredictionFile(file=PREDICTIONS, sha256=sha256_file(path))
     record = build_record(experiment, data.split, added, outcome, kept)
     records.save(experiment.folder / RECORD, record)
+    say("saved", str(experiment.folder / RECORD))
     return record

@@ -210,9 +210,9 @@ def _check_stages(part: Component, before: list[Stage], after: list[Stage]) -> N
     dropped = [stage.name for stage in before if stage.owner and stage.name not in names]
     twice = [name for name in names if names.count(name) > 1]
     if dropped or twice:
-        problem = f"drops the stage '{dropped[0]}'" if dropped else f"repeats the stage '{twice[0]}'"
+        verb, name = ("drops", dropped[0]) if dropped else ("repeats", twice[0])
         raise UsageError(
-            f"'{part.name}' {problem} of the components before it",
+            f"'{part.name}' {verb} the stage '{name}' of the components before it",
             where="method",
             todo="name it first in the stack, or leave one of them out",
         )

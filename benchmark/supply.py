@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmark.console import say
 from benchmark.data.batches import Part
 from benchmark.errors import DataError
 from benchmark.experiment import Experiment
@@ -66,6 +67,7 @@ def supply(experiment: Experiment, heldout: Any) -> Supplied | None:
     if experiment.request.kind == "heldout":
         return Supplied(_heldout(experiment, heldout))
     pool, cost = fill_pool(experiment)
+    say("images", f"{cost.accepted:,} in {pool.folder}; look at {pool.sheet_path.name}")
     return Supplied(_from_pool(experiment, pool), cost, _pool_facts(experiment, pool))
 
 

@@ -224,7 +224,7 @@ def _run_stage(
 
 
 def _average(net: nn.Module, decay: float) -> AveragedModel:
-    average = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
+    average = get_ema_multi_avg_fn(decay)
     return AveragedModel(net, multi_avg_fn=average, use_buffers=True)
 
 
@@ -300,7 +300,7 @@ def _take_step(
     with torch.autocast(job.device.type, dtype=torch.bfloat16, enabled=half):
         loss = job.stack.loss(runner, batch, step)
     optimizer.zero_grad(set_to_none=True)
-    loss.backward()  # type: ignore[no-untyped-call]
+    loss.backward()
     optimizer.step()
     job.stack.after_step(net, step)
     return loss.detach()

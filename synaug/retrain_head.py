@@ -74,10 +74,14 @@ def reset_head(head: nn.Module) -> None:
     Raises:
         UsageError: no part of the head can be re-initialised.
     """
-    found = [module for module in head.modules() if hasattr(module, "reset_parameters")]
+    found = [reset for module in head.modules() if callable(reset := _reset_method(module))]
     if not found:
         raise UsageError(
             f"{type(head).__name__} cannot be re-initialised", where="method.retrain_head.start"
         )
-    for module in found:
-        module.reset_parameters()
+    for reset in found:
+        reset()
+
+
+def _reset_method(module: nn.Module) -> object:
+    return getattr(module, "reset_parameters", None)

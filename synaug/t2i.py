@@ -9,8 +9,9 @@ from benchmark.generation.prompts import load_modifiers, prompt_spec
 
 MODIFIERS = Path(__file__).parent / "modifiers"
 PAPER = Citation(
-    authors="Ye-Bin, Hyeon-Woo, Choi, Oh",
-    title="Exploiting Synthetic Data for Data Imbalance Problems: Baselines from a Data Perspective",
+    authors="Ye-Bin, Hyeon-Woo, Choi, Kim, Kwak, Oh",
+    title="Exploiting Synthetic Data for Data Imbalance Problems: "
+    "Baselines from a Data Perspective",
     venue="arXiv",
     year=2023,
     url="https://arxiv.org/abs/2308.00994",

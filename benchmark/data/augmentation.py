@@ -42,8 +42,8 @@ class PaddedImages:
 
     def crop(self, index: Tensor, top: Tensor, left: Tensor) -> Tensor:
         """Crops as uint8 (batch, h, w, 3) at the given offsets, all int64 (batch,)."""
-        crops = self.windows[index, top, left]
-        return crops.unflatten(-1, (-1, self.buffer.shape[-1]))
+        crops: Tensor = self.windows[index, top, left].unflatten(-1, (-1, self.buffer.shape[-1]))
+        return crops
 
     def normalise(self, images: Tensor) -> Tensor:
         """uint8 (batch, h, w, 3) -> float (batch, 3, h, w) in channels_last."""

@@ -21,7 +21,6 @@ import numpy as np
 from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
-from benchmark.progress import Tracker
 from benchmark.data.rows import Images, ImageTable
 from benchmark.errors import DataError, IntegrityError, StorageError
 from benchmark.files import (
@@ -33,6 +32,7 @@ from benchmark.files import (
     write_json,
 )
 from benchmark.paths import data_dir
+from benchmark.progress import Tracker
 
 SCHEMA = 1
 DIGEST_BYTES = 16

@@ -44,7 +44,7 @@ Embeddings = dict[str, Tensor]
 
 
 def _attention_flops(query: Any, key: Any, value: Any, *_: Any, **__: Any) -> int:
-    flops: int = sdpa_flop_count(query, key, value)  # type: ignore[no-untyped-call]
+    flops: int = sdpa_flop_count(query, key, value)
     return flops
 
 
@@ -149,7 +149,7 @@ def load_pipeline(config: DiffusersConfig, device: torch.device) -> Any:
     try:
         with quiet():
             options = _load_options(config, folder)
-            pipe = AutoPipelineForText2Image.from_pretrained(folder, **options)  # type: ignore[no-untyped-call]
+            pipe = AutoPipelineForText2Image.from_pretrained(folder, **options)
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         raise IntegrityError(
             f"Expected a pipeline that loads, but got {str(error).splitlines()[0]}", where=folder
@@ -209,7 +209,8 @@ class DiffusersGenerator(Generator):
 
     def fingerprint(self) -> dict[str, Any]:
         """See ``Generator.fingerprint``."""
-        return self.config.fingerprint()
+        identity: dict[str, Any] = self.config.fingerprint()
+        return identity
 
     def check(self) -> None:
         """See ``Generator.check``; also refuses float16 on a CPU."""

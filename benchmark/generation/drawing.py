@@ -17,10 +17,10 @@ from PIL import Image
 from benchmark.errors import DataError, Interrupted
 from benchmark.files import storage_error, write_atomic
 from benchmark.generation.generator import DrawResult, Generator
-from benchmark.interrupts import StopFlag, stop_flag
 from benchmark.generation.plan import PlanRow, PoolSpec, retry
 from benchmark.generation.results import PoolRow, Session, append_rows, write_session
 from benchmark.generation.seeding import MAX_ATTEMPTS
+from benchmark.interrupts import StopFlag, stop_flag
 from benchmark.progress import Tracker
 
 FLAT = "flat"

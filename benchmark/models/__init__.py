@@ -24,6 +24,8 @@ def build_backbone(config: BackboneConfig) -> nn.Module:
     try:
         model = timm.create_model(config.name, num_classes=0, **config.options)
     except (TypeError, ValueError) as error:
-        raise UsageError(f"{config.name} refuses its options: {error}", where="backbone.options") from error
+        raise UsageError(
+            f"{config.name} refuses its options: {error}", where="backbone.options"
+        ) from error
     assert isinstance(model, nn.Module)
     return model

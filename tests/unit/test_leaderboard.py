@@ -164,7 +164,7 @@ def test_replicated_pools_are_not_called_conditional() -> None:
 
 
 def test_every_markdown_row_has_as_many_cells() -> None:
-    lines = [line for line in markdown.body(one(board())).splitlines()]
+    lines = markdown.body(one(board())).splitlines()
     assert len({line.count("|") for line in lines}) == 1 and len(lines) == 7
 
 
