@@ -15,6 +15,7 @@ from benchmark.data.cards import Card
 from benchmark.errors import UsageError
 from benchmark.files import content_hash
 from benchmark.generation.budget import Allocation, Budget, allocate
+from benchmark.generation.budget import label as budget_label
 
 TRACKS = {"synthetic": "synthetic", "web": "web", "heldout_real": "oracle", "real": "real"}
 
@@ -85,8 +86,10 @@ class Experiment:
 
     @cached_property
     def label(self) -> str:
-        """The readable name of the method."""
-        return identity.label(self.settings.stack.components)
+        """The readable name of the method, with the budget where it is not the method's own."""
+        name = identity.label(self.settings.stack.components)
+        own = self.settings.budget == Budget(kind="auto")
+        return name if own else f"{name} @ {budget_label(self.budget)}"
 
     @property
     def dataset_name(self) -> str:
@@ -126,7 +129,8 @@ def resolve(settings: Settings) -> Experiment:
             todo="add a supply to the method, e.g. 'method=[t2i,...]', or use budget=none",
         )
     if sum(allocation.counts_train) == 0:
-        raise UsageError("The budget leaves no training image", where="budget")
+        todo = "raise budget.amount, or leave budget.keep_real out"
+        raise UsageError("The budget leaves no training image", where="budget", todo=todo)
     trained = Task(
         card.name,
         card.classes,
