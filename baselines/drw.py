@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from baselines.class_prior import effective_number_weights
-from benchmark.component import Citation, Component, Prior, Step
+from baselines.ldam import PAPER
+from benchmark.component import Component, Prior, Step
 from benchmark.config import OpenShare
 
 
@@ -16,13 +17,7 @@ class DRW(Component):
     drop. The weights divide the mean by their own sum.
     """
 
-    citation = Citation(
-        authors="Cao, Wei, Gaidon, Arechiga, Ma",
-        title="Learning Imbalanced Datasets with Label-Distribution-Aware Margin Loss",
-        venue="NeurIPS",
-        year=2019,
-        url="https://arxiv.org/abs/1906.07413",
-    )
+    citation = PAPER
 
     @dataclass(frozen=True, kw_only=True)
     class Config:

@@ -10,6 +10,14 @@ from baselines.class_prior import counts_tensor
 from benchmark.component import Citation, Component, Net, Prior, Step, Task
 from benchmark.config import NonNegativeFloat, PositiveFloat
 
+PAPER = Citation(
+    authors="Cao, Wei, Gaidon, Arechiga, Ma",
+    title="Learning Imbalanced Datasets with Label-Distribution-Aware Margin Loss",
+    venue="NeurIPS",
+    year=2019,
+    url="https://arxiv.org/abs/1906.07413",
+)
+
 
 class CosineHead(nn.Module):
     """Cosine similarity between features and one unit vector a class; no bias, output in [-1, 1].
@@ -53,13 +61,7 @@ class LDAM(Component):
     Cao et al. (2019), equations 12 and 13. Evaluation uses the bare cosines.
     """
 
-    citation = Citation(
-        authors="Cao, Wei, Gaidon, Arechiga, Ma",
-        title="Learning Imbalanced Datasets with Label-Distribution-Aware Margin Loss",
-        venue="NeurIPS",
-        year=2019,
-        url="https://arxiv.org/abs/1906.07413",
-    )
+    citation = PAPER
 
     @dataclass(frozen=True, kw_only=True)
     class Config:

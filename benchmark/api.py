@@ -12,11 +12,13 @@ from typing import Any
 
 from benchmark import records
 from benchmark.errors import UsageError
-from benchmark.report import tables
+from benchmark.files import write_text
+from benchmark.report import blocks, tables
 
 DEFAULT_OUT = Path("runs")
 DEFAULT_RECORDS = Path("leaderboards/records")
 DEFAULT_TABLES = Path("leaderboards/tables")
+DEFAULT_PAGES = (Path("README.md"),)
 
 
 @dataclass(frozen=True)
@@ -53,12 +55,13 @@ def run(*overrides: str) -> records.Record:
     return run_experiment(resolve(settings(overrides)))
 
 
-def prepare(*overrides: str, source: str | None = None) -> Any:
+def prepare(*overrides: str, source: str | None = None, split: str | None = None) -> Any:
     """Bring a data set (``dataset=...``) or a generator's weights (``generator=...``) on disk.
 
     Args:
         overrides: words as on the command line.
         source: the official download if None, else a directory, zip or tar of images.
+        split: a folder of published list files, for data sets that have them.
 
     Raises:
         DataError: what is missing and how to get it.
@@ -69,7 +72,7 @@ def prepare(*overrides: str, source: str | None = None) -> Any:
     chosen = settings(overrides)
     if any(word.startswith("generator=") for word in overrides):
         return chosen.generator.fetch()
-    return chosen.dataset.prepare(source)
+    return chosen.dataset.prepare(source, split=split, progress=chosen.plumbing.progress)
 
 
 def generate(*overrides: str) -> PoolReport:
@@ -80,7 +83,7 @@ def generate(*overrides: str) -> PoolReport:
     """
     from benchmark.compose import quiet_libraries, settings
     from benchmark.experiment import resolve
-    from benchmark.runner import preflight
+    from benchmark.runner import check_generation
     from benchmark.supply import fill_pool
 
     quiet_libraries()
@@ -91,7 +94,7 @@ def generate(*overrides: str) -> PoolReport:
             where="method",
             todo="choose a method with a supply: python -m benchmark ls methods",
         )
-    preflight(experiment)
+    check_generation(experiment)
     pool, cost = fill_pool(experiment)
     return PoolReport(pool.folder, pool.sheet_path, sum(experiment.allocation.add), cost)
 
@@ -115,7 +118,20 @@ def report(
     tables_dir: Path = DEFAULT_TABLES,
     *,
     check: bool = False,
+    pages: tuple[Path, ...] = DEFAULT_PAGES,
 ) -> list[Path]:
-    """Write leaderboards from records, or with ``check`` list the files that are out of date."""
-    work = tables.check if check else tables.write
-    return work(records_dir, tables_dir)
+    """Write leaderboards from records, or with ``check`` list the files that are out of date.
+
+    Args:
+        records_dir: committed records.
+        tables_dir: where the tables go.
+        check: compare byte for byte and write nothing.
+        pages: hand-written pages whose blocks are rebuilt where they exist.
+    """
+    found = tables.read_all(records_dir)
+    stale = [page for page in pages if blocks.stale(page, found)]
+    if check:
+        return [*tables.check(records_dir, tables_dir), *stale]
+    for page in stale:
+        write_text(page, blocks.render(page.read_text(encoding="utf-8"), found))
+    return [*tables.write(records_dir, tables_dir), *stale]

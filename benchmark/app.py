@@ -15,6 +15,10 @@ from benchmark.records import Record
 from benchmark.report.console import console_table
 from benchmark.runner import preflight, run_experiment
 
+SWEEP = ("-m", "--multirun")
+FLAGS = (*SWEEP, "-c", "--cfg", "--resolve", "-p", "--package", "-h", "--help", "--hydra-help",
+         "-i", "--info")  # fmt: skip
+
 
 class _Session:
     """What the jobs of one command have come to."""
@@ -23,6 +27,7 @@ class _Session:
         self.records: dict[tuple[str, int], Record] = {}
         self.exit_code = 0
         self.stopped = False
+        self.bug: Exception | None = None
 
     def job(self, values: DictConfig, overrides: Sequence[str]) -> None:
         """Run one job of the command; a failure is reported and the others go on."""
@@ -35,6 +40,8 @@ class _Session:
             print(f"error: {error}", file=sys.stderr)
             self.exit_code = error.exit_code
             self.stopped = isinstance(error, errors.Interrupted)
+        except Exception as error:  # Hydra would turn it into exit code 1
+            self.bug, self.stopped = error, True
 
 
 def run_job(values: DictConfig, overrides: tuple[str, ...] = ()) -> list[Record]:
@@ -62,12 +69,8 @@ def _instead(overrides: Sequence[str], method: str) -> list[str]:
 def main(args: Sequence[str]) -> int:
     """Run the command line ``args`` (without the verb) and return the exit code."""
     compose.quiet_libraries()
-    words = list(args) or compose.main_job()
-    overrides = [word for word in words if not word.startswith("-") and "=" in word]
-    compose.check_overrides(overrides)
-    if not any(word.startswith("-") for word in words):
-        # composing twice costs a tenth of a second and turns Hydra's errors into one line
-        resolve(compose.settings(overrides))
+    words = _sweep_first(list(args) or compose.main_job())
+    _check(words)
     session = _Session()
 
     @hydra.main(config_path=str(config_dir()), config_name="run", version_base="1.3")
@@ -76,8 +79,29 @@ def main(args: Sequence[str]) -> int:
 
     sys.argv = ["python -m benchmark run", *words]
     app()
+    if session.bug:
+        raise session.bug
     if session.records:
         Console().print(console_table(list(session.records.values())))
     return session.exit_code
 
 
+def _sweep_first(words: list[str]) -> list[str]:
+    """The words with ``-m`` in front, the only place where Hydra takes it."""
+    return sorted(words, key=lambda word: word not in SWEEP)
+
+
+def _check(words: Sequence[str]) -> None:
+    """Refuse the whole command line before its first job starts, each error in one line."""
+    flags = [word for word in words if word.startswith("-")]
+    for flag in flags:
+        if flag.partition("=")[0] not in FLAGS:
+            raise errors.unknown("flag", flag, FLAGS, where="python -m benchmark run")
+    if set(flags) <= set(SWEEP):
+        overrides = [word for word in words if word not in flags]
+        compose.check_overrides(overrides)
+        # composing twice costs a tenth of a second a job
+        for point in compose.sweep_points(overrides) if flags else [overrides]:
+            resolve(compose.settings(point))
+    else:
+        compose.check_overrides([word for word in words if word not in flags and "=" in word])

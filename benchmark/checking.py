@@ -38,7 +38,8 @@ def check_records(folder: Path = RECORDS) -> Checked:
     from benchmark import records
 
     if not folder.is_dir():
-        raise DataError("Expected a folder of records, but found none", where=folder)
+        todo = "name it: python -m benchmark check records DIR"
+        raise DataError("Expected a folder of records, but found none", where=folder, todo=todo)
     valid = recomputed = 0
     problems: list[str] = []
     for path, found in records.find(folder):

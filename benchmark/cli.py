@@ -85,14 +85,14 @@ def _generate(args: Sequence[str]) -> int:
 
 
 def _prepare(args: Sequence[str]) -> int:
-    usage = "dataset=NAME [source=PATH] [KEY=VALUE ...]"
+    usage = "dataset=NAME [source=PATH] [split=PATH] [KEY=VALUE ...]"
     _, words = _Parser("prepare", usage).overrides(args)
-    sources = [word.partition("=")[2] for word in words if word.startswith("source=")]
+    pairs = [word.partition("=") for word in words if word.startswith(("source=", "split="))]
+    paths = {key: str(Path(value).expanduser()) for key, _, value in pairs}
     from benchmark import api
 
-    source = str(Path(sources[-1]).expanduser()) if sources else None
-    words = [word for word in words if not word.startswith("source=")]
-    print(api.prepare(*words, source=source))
+    words = [word for word in words if not word.startswith(("source=", "split="))]
+    print(api.prepare(*words, source=paths.get("source"), split=paths.get("split")))
     return 0
 
 
@@ -141,7 +141,8 @@ def _report(args: Sequence[str]) -> int:
     from benchmark import api
 
     if given.collect:
-        print(f"{len(api.collect(given.out, given.records))} finished runs collected")
+        n = len(api.collect(given.out, given.records))
+        print(f"{n} finished run{'' if n == 1 else 's'} collected in {given.records}")
     files = api.report(given.records, given.tables, check=given.check)
     print("\n".join(map(str, files)) or "nothing is out of date")
     if given.check and files:
@@ -181,7 +182,10 @@ def _check_component(target: str) -> int:
     from benchmark.listing import table
 
     results = check_component(target)
-    cells = [("ok" if each.passed else "failed", each.name, each.detail) for each in results]
+    cells = [
+        ("ok" if each.passed else "failed", each.name, " ".join(each.detail.split()))
+        for each in results
+    ]
     print("\n".join(table(cells, _width(), wrap=True)))
     failed = sum(not each.passed for each in results)
     if failed:

@@ -90,9 +90,8 @@ def settings(overrides: Sequence[str] = ()) -> Settings:
     """
     check_overrides(overrides)
     with hydra_session():
-        values = OmegaConf.to_container(_compose(overrides), resolve=True)
-    assert isinstance(values, dict)
-    return from_values(values, tuple(overrides))  # type: ignore[arg-type]
+        values = _compose(overrides)
+    return from_values(values, tuple(overrides))
 
 
 def from_values(values: dict[str, Any], overrides: tuple[str, ...] = ()) -> Settings:
@@ -122,7 +121,7 @@ def _components(method: Mapping[str, Any]) -> Iterator[Component]:
 
 
 def _dataset(given: Mapping[str, Any]) -> Dataset:
-    cls = DATASETS.load(given["kind"])
+    cls = DATASETS.load(str(given["kind"]))
     own = {key: value for key, value in given.items() if key != "kind"}
     dataset: Dataset = cls(parse(cls.Config, own, "dataset"))
     return dataset
@@ -130,7 +129,8 @@ def _dataset(given: Mapping[str, Any]) -> Dataset:
 
 def _seed(value: Any, where: str) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**31:
-        raise UsageError(f"Expected an integer in [0, 2^31), but got {value!r}", where=where)
+        problem = f"Expected an integer in [0, 2^31), but got {value!r}"
+        raise UsageError(problem, where=where, todo=f"set {where}=0")
     return value
 
 
@@ -154,18 +154,21 @@ def hydra_session() -> Iterator[None]:
         yield
 
 
-def _compose(overrides: Sequence[str]) -> Any:
+def _compose(overrides: Sequence[str]) -> dict[str, Any]:
     try:
-        return compose("run", overrides=list(overrides))
+        values = OmegaConf.to_container(compose("run", overrides=list(overrides)), resolve=True)
     except (HydraException, OmegaConfBaseException) as error:
         raise _explain(error, overrides) from None
+    assert isinstance(values, dict)
+    return values  # type: ignore[return-value]
 
 
 def _explain(error: Exception, overrides: Sequence[str]) -> UsageError:
     """Hydra's error as one line; for an unknown key, with the nearest ones."""
     key = _unknown_key(overrides)
     if key is None:
-        return UsageError(_one_line(error), where=" ".join(overrides))
+        todo = "quote each word in the shell; -m runs every combination of values a,b"
+        return UsageError(_one_line(error), where=" ".join(overrides), todo=todo)
     path, name, allowed = key
     if path == "method":
         return UsageError(
@@ -180,7 +183,10 @@ def _unknown_key(overrides: Sequence[str]) -> tuple[str, str, list[str]] | None:
     """The first override whose key does not exist: its parent, its name, the parent's keys."""
     parser = OverridesParser.create()
     groups = [text for text in overrides if text.lstrip("+").partition("=")[0] in GROUPS]
-    values = compose("run", overrides=groups)
+    try:
+        values = compose("run", overrides=groups)
+    except HydraException:
+        return None
     for text in overrides:
         key = parser.parse_override(text).key_or_group
         node: Any = values
@@ -281,7 +287,8 @@ def _check_twice(choices: list[str], where: str | None) -> None:
     parts = [part for choice in choices for part in stacks.get(choice, [choice])]
     for part in parts:
         if parts.count(part) > 1:
-            raise UsageError(f"'{part}' stands twice in the stack", where=where)
+            todo = "name it once; a preset brings its own components"
+            raise UsageError(f"'{part}' stands twice in the stack", where=where, todo=todo)
 
 
 def _choices(override: Override) -> list[list[str]]:
@@ -289,13 +296,35 @@ def _choices(override: Override) -> list[list[str]]:
     value = override.value()
     swept = list(override.sweep_iterator()) if override.is_sweep_override() else [value]
     return [
-        [str(part) for part in item] if isinstance(item, list) else _names(str(item))
+        [str(part) for part in item] if isinstance(item, list) else _names(str(item)) or [""]
         for item in swept
     ]
 
 
 def _names(text: str) -> list[str]:
     return [part.strip() for part in text.strip("[]").split(",") if part.strip()]
+
+
+def sweep_points(overrides: Sequence[str]) -> list[list[str]]:
+    """Command lines that together hold every value of a sweep: all first ones, then one other."""
+    parser = OverridesParser.create()
+    values = [_values(parser.parse_override(text)) for text in overrides]
+    first = [options[0] for options in values]
+    others = [
+        [*first[:place], option, *first[place + 1 :]]
+        for place, options in enumerate(values)
+        for option in options[1:]
+    ]
+    return [first, *others]
+
+
+def _values(override: Override) -> list[str]:
+    """The override once for each value that it sweeps over."""
+    text = override.input_line or ""
+    if not override.is_sweep_override():
+        return [text]
+    key = text.partition("=")[0]
+    return [f"{key}={value}" for value in override.sweep_string_iterator()]
 
 
 def _top_level() -> list[str]:

@@ -9,12 +9,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, TypeVar
 
-from annotated_types import Ge, Gt, Le, Lt
+from annotated_types import Ge, Gt, Le, Lt, MinLen
 from pydantic import TypeAdapter, ValidationError
 
 from benchmark.errors import UsageError, unknown
 
 T = TypeVar("T")
+# what YAML files put where the command line has to give a value
+MISSING = "???"
 
 PositiveInt = Annotated[int, Gt(0)]
 NonNegativeInt = Annotated[int, Ge(0)]
@@ -108,7 +110,7 @@ class PlumbingConfig:
         beside: components whose runs are printed beside this one, run first where missing.
     """
 
-    out: str
+    out: Annotated[str, MinLen(1)]
     device: Literal["auto", "cpu", "cuda"]
     threads: NonNegativeInt
     checkpoint_minutes: PositiveFloat
@@ -117,6 +119,18 @@ class PlumbingConfig:
     wandb: Literal["disabled", "offline", "online"]
     progress: bool
     beside: tuple[str, ...]
+
+
+def _check_given(values: Any, where: str) -> None:
+    """Refuse a plain value where settings are expected, and a setting without a value."""
+    if not isinstance(values, Mapping):
+        raise UsageError(
+            f"Expected settings, but got {values!r}", where=where, todo=f"set {where}.KEY=VALUE"
+        )
+    for key, value in values.items():
+        if value == MISSING:
+            path = f"{where}.{key}" if where else key
+            raise UsageError("Expected a value, but got none", where=path, todo=f"set {path}=VALUE")
 
 
 def _check_keys(cls: type[Any], values: Mapping[str, Any], where: str) -> None:
@@ -141,6 +155,7 @@ def parse(cls: type[T], values: Mapping[str, Any], where: str) -> T:
     Raises:
         UsageError: unknown or missing key, wrong type, impossible value.
     """
+    _check_given(values, where)
     _check_keys(cls, values, where)
     try:
         result: T = TypeAdapter(cls).validate_python(dict(values))

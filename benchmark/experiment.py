@@ -121,7 +121,7 @@ def resolve(settings: Settings) -> Experiment:
     task = Task(card.name, card.classes, counts, counts, card.image_size, settings.modifiers)
     request = settings.stack.request_images(task)
     budget = _resolve_budget(settings.budget, request)
-    allocation = allocate(budget, counts)
+    allocation = allocate(budget, counts, many_above=card.conventions[0].many)
     if sum(allocation.add) and request is None:
         raise UsageError(
             f"The budget adds {sum(allocation.add):,} images, but no component supplies any",

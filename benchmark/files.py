@@ -22,7 +22,11 @@ def storage_error(path: Path, error: OSError) -> StorageError:
             where=path,
             todo="change its permissions, or move it (SYNAUG_BENCH_CACHE, out=DIR)",
         )
-    return StorageError(f"Cannot write: {error.strerror or error}", where=path)
+    return StorageError(
+        f"Cannot write: {error.strerror or error}",
+        where=path,
+        todo="check the path, or choose another (SYNAUG_BENCH_CACHE, out=DIR)",
+    )
 
 
 def write_atomic(path: Path, write: Callable[[BinaryIO], object]) -> None:

@@ -35,7 +35,11 @@ def make_optimizer(
             filter_bias_and_bn=False,
         )
     except (ValueError, AssertionError) as error:
-        raise UsageError(f"Unknown optimiser: {error}", where="recipe.optimizer.name") from error
+        raise UsageError(
+            f"Unknown optimiser '{config.name}': {error}",
+            where="recipe.optimizer.name",
+            todo="use sgd or adamw",
+        ) from error
     return optimizer
 
 

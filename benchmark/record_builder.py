@@ -13,7 +13,6 @@ from benchmark import environment, metrics, record_models
 from benchmark.checkpoints import weights_hash
 from benchmark.component import Net
 from benchmark.data.batches import Meter
-from benchmark.data.groups import assign
 from benchmark.experiment import Experiment
 from benchmark.generation.budget import label as budget_label
 from benchmark.registry import COMPONENTS
@@ -66,7 +65,7 @@ def build_record(
         predictions: the file the metrics can be recomputed from.
     """
     card = experiment.card
-    groups = {rule.name: assign(card.counts, rule) for rule in card.conventions}
+    groups = card.groups
     return record_models.Record(
         protocol=card.protocol,
         created=datetime.now(UTC).isoformat(timespec="seconds"),

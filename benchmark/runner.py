@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import filelock
@@ -13,19 +13,23 @@ from torch import nn
 from benchmark import metrics, record_models, records
 from benchmark.component import HOOKS, fills
 from benchmark.console import say
+from benchmark.data.augmentation import check_views
 from benchmark.data.batches import Part, TrainSet, train_set
 from benchmark.data.dataset import LongTailedData
 from benchmark.data.rows import ImageTable
-from benchmark.errors import BenchError, Interrupted, UsageError
+from benchmark.errors import BenchError, Interrupted, StorageError, UsageError
 from benchmark.evaluate import logits
 from benchmark.experiment import Experiment
 from benchmark.files import sha256_file, storage_error, write_json
 from benchmark.generation.budget import label as budget_label
 from benchmark.logs import make_logger
+from benchmark.models import check_backbone
+from benchmark.optim import make_optimizer
 from benchmark.record_builder import Outcome, build_record
 from benchmark.supply import Supplied, supply
 from benchmark.train import Job, train
 
+LOCK_SECONDS = 2.0
 RECORD, PREDICTIONS, ERROR = "record.json", "preds.npz", "error.json"
 
 
@@ -37,25 +41,35 @@ def run_experiment(experiment: Experiment) -> records.Record:
     """
     folder = experiment.folder
     done = _finished(experiment)
-    if done is not None:
-        say("done", f"{experiment.label}, seed {experiment.seed}: already finished in {folder}")
-        return done
-    preflight(experiment)
-    with _locked(folder):
-        try:
-            record = _run(experiment)
-        except Interrupted:
-            raise
-        except BenchError as error:
-            write_json(folder / ERROR, {"error": str(error), "exit_code": error.exit_code})
-            raise
-    (folder / ERROR).unlink(missing_ok=True)
-    (folder / "checkpoint.pt").unlink(missing_ok=True)
-    return record
+    if done is None:
+        preflight(experiment)
+        with _locked(folder):
+            # whoever held the lock may have finished it
+            done = _finished(experiment)
+            if done is None:
+                return _explained(experiment)
+    say("done", f"{experiment.label}, seed {experiment.seed}: already finished in {folder}")
+    return done
 
 
 def preflight(experiment: Experiment) -> None:
-    """Refuse what cannot work before time is spent: absent weights, impossible generation.
+    """Refuse what cannot work before time is spent; a finished run needs nothing.
+
+    Raises:
+        BenchError: what is wrong and what to do.
+    """
+    if _finished(experiment) is not None:
+        return
+    check_generation(experiment)
+    chosen = experiment.settings
+    _device(experiment)
+    check_views(chosen.stack.views(chosen.recipe))
+    check_backbone(chosen.backbone, experiment.card.image_size)
+    make_optimizer([nn.Parameter(torch.zeros(1, 1))], chosen.recipe.optimizer)
+
+
+def check_generation(experiment: Experiment) -> None:
+    """Refuse absent weights and impossible generation.
 
     Raises:
         BenchError: what is wrong and what to do.
@@ -66,23 +80,43 @@ def preflight(experiment: Experiment) -> None:
 
 
 def _finished(experiment: Experiment) -> records.Record | None:
+    """The record of the finished run; none where it is to run again, which then replaces it."""
     path = experiment.folder / RECORD
-    if not path.exists():
-        return None
-    if experiment.settings.plumbing.on_existing == "rerun":
-        path.unlink()
+    if experiment.settings.plumbing.on_existing == "rerun" or not path.exists():
         return None
     return records.load(path)
+
+
+def _explained(experiment: Experiment) -> records.Record:
+    """Run; an error is kept in the folder, for ``status``."""
+    folder = experiment.folder
+    try:
+        record = _run(experiment)
+    except Interrupted:
+        raise
+    except BenchError as error:
+        # on a full disk the error itself is what counts
+        with suppress(StorageError):
+            write_json(folder / ERROR, {"error": str(error), "exit_code": error.exit_code})
+        raise
+    (folder / ERROR).unlink(missing_ok=True)
+    (folder / "checkpoint.pt").unlink(missing_ok=True)
+    return record
 
 
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        lock = filelock.FileLock(folder / ".lock", timeout=0)
+        # `status` holds each lock for an instant
+        lock = filelock.FileLock(folder / ".lock", timeout=LOCK_SECONDS)
         lock.acquire()
     except filelock.Timeout:
-        raise UsageError("Another process is running this experiment", where=folder) from None
+        raise UsageError(
+            "Another process is running this experiment",
+            where=folder,
+            todo="wait for it; see: python -m benchmark status",
+        ) from None
     except OSError as error:
         raise storage_error(folder, error) from error
     try:
@@ -96,11 +130,12 @@ def _run(experiment: Experiment) -> records.Record:
         f"experiment {experiment.hash}")  # fmt: skip
     device = _device(experiment)
     data = experiment.settings.dataset.load(experiment.seed)
+    scored = _scored_rows(experiment, data)
     _say_counts(experiment)
     added = supply(experiment, data.heldout)
     rows = _rows(experiment, data, added, device)
     _say_stack(experiment)
-    outcome = _train_and_score(experiment, data, rows, device)
+    outcome = _train_and_score(experiment, rows, scored, device)
     return _write(experiment, data, added, outcome)
 
 
@@ -109,7 +144,9 @@ def _device(experiment: Experiment) -> torch.device:
     if threads:
         torch.set_num_threads(threads)
     if wanted == "cuda" and not torch.cuda.is_available():
-        raise UsageError("Expected a CUDA device, but got none", where="device", todo="device=cpu")
+        raise UsageError(
+            "Expected a CUDA device, but got none", where="device", todo="set device=cpu"
+        )
     return torch.device("cuda" if wanted != "cpu" and torch.cuda.is_available() else "cpu")
 
 
@@ -151,7 +188,7 @@ def _first_of_each(labels: np.ndarray, keep: tuple[int, ...]) -> np.ndarray:
 
 
 def _train_and_score(
-    experiment: Experiment, data: LongTailedData, rows: TrainSet, device: torch.device
+    experiment: Experiment, rows: TrainSet, scored: ImageTable, device: torch.device
 ) -> Outcome:
     chosen, folder = experiment.settings, experiment.folder
     name = f"{experiment.card.name}/{experiment.label}/s{experiment.seed}"
@@ -172,7 +209,7 @@ def _train_and_score(
     )
     net, progress, plans = train(job)
     begun = time.perf_counter()
-    scores = _score(experiment, chosen.stack.deploy(net), _scored_rows(experiment, data), device)
+    scores = _score(experiment, chosen.stack.deploy(net), scored, device)
     seconds = time.perf_counter() - begun
     logger.finish({"accuracy": float(np.mean(scores.labels == scores.predicted))})
     return Outcome(net, progress, plans, scores, seconds, rows.meter, device)
@@ -200,6 +237,8 @@ def _write(
     experiment: Experiment, data: LongTailedData, added: Supplied | None, outcome: Outcome
 ) -> records.Record:
     path = experiment.folder / PREDICTIONS
+    # predictions and record belong together, so an old record goes before its predictions do
+    (experiment.folder / RECORD).unlink(missing_ok=True)
     metrics.save_predictions(path, outcome.scores)
     kept = record_models.PredictionFile(file=PREDICTIONS, sha256=sha256_file(path))
     record = build_record(experiment, data.split, added, outcome, kept)

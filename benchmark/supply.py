@@ -100,7 +100,7 @@ def _heldout(experiment: Experiment, heldout: Any) -> Part:
                 f"Expected {wanted} held-out images of class '{experiment.card.classes[label]}', "
                 f"but got {len(rows)}",
                 where="budget",
-                todo="use a smaller budget",
+                todo="use a budget that adds fewer to this class, such as budget=tail",
             )
         picked.append(rows[:wanted])
     index = np.concatenate(picked)

@@ -57,14 +57,15 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket.socket, "connect", local_only)
 
 
-@pytest.fixture(scope="session")
-def plugin_path(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A PYTHONPATH on which the sample package counts as installed, without an installer."""
-    source = ROOT / "tests" / "fixtures" / "plugin"
-    project = tomllib.loads((source / "pyproject.toml").read_text())["project"]
-    site = tmp_path_factory.mktemp("site")
+def install(site: Path, project: dict[str, Any]) -> None:
+    """Make a package count as installed on the path ``site``, without an installer.
+
+    Args:
+        site: a folder.
+        project: name, version and entry points, as in ``pyproject.toml``.
+    """
     info = site / f"{project['name'].replace('-', '_')}-{project['version']}.dist-info"
-    info.mkdir()
+    info.mkdir(parents=True)
     (info / "METADATA").write_text(
         f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {project['version']}\n"
     )
@@ -72,4 +73,12 @@ def plugin_path(tmp_path_factory: pytest.TempPathFactory) -> str:
     for group, entries in project["entry-points"].items():
         lines += [f"[{group}]", *(f"{name} = {target}" for name, target in entries.items())]
     (info / "entry_points.txt").write_text("\n".join(lines) + "\n")
+
+
+@pytest.fixture(scope="session")
+def plugin_path(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A PYTHONPATH on which the sample package counts as installed."""
+    source = ROOT / "tests" / "fixtures" / "plugin"
+    site = tmp_path_factory.mktemp("site")
+    install(site, tomllib.loads((source / "pyproject.toml").read_text())["project"])
     return os.pathsep.join(map(str, (site, source / "src", ROOT)))

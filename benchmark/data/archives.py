@@ -94,7 +94,8 @@ def open_archive(
     if where.is_dir():
         return _Folder(where, limits, skip_folder)
     if not where.is_file():
-        raise DataError("Expected a folder, zip or tar, but there is nothing here", where=where)
+        problem = "Expected a folder, zip or tar, but there is nothing here"
+        raise DataError(problem, where=where, todo="check source=PATH")
     try:
         if zipfile.is_zipfile(where):
             return _Zip(where, limits)

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from benchmark.config import AugmentationConfig
+from benchmark.errors import unknown
 
 
 @dataclass(frozen=True)
@@ -84,3 +85,14 @@ def plain(
 
 View = Callable[[PaddedImages, Tensor, AugmentationConfig, torch.Generator], Tensor]
 VIEWS: dict[str, View] = {"weak": weak, "plain": plain}
+
+
+def check_views(names: tuple[str, ...]) -> None:
+    """Refuse views that do not exist.
+
+    Raises:
+        UsageError: names the nearest ones.
+    """
+    for name in names:
+        if name not in VIEWS:
+            raise unknown("view", name, VIEWS, where="hook 'views'")

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from benchmark.component import ORIGINS, Batch, Origin, Rows
 from benchmark.config import AugmentationConfig
-from benchmark.data.augmentation import VIEWS, PaddedImages, pad_images
-from benchmark.errors import UsageError, unknown
+from benchmark.data.augmentation import VIEWS, PaddedImages, check_views, pad_images
+from benchmark.errors import UsageError
 from benchmark.seeds import torch_generator
 
 
@@ -130,9 +130,7 @@ def train_set(
     Raises:
         UsageError: a view that does not exist.
     """
-    for view in views:
-        if view not in VIEWS:
-            raise unknown("view", view, VIEWS)
+    check_views(views)
     images = torch.from_numpy(np.concatenate([part.images for part in parts])).to(device)
     labels = torch.from_numpy(np.concatenate([part.labels for part in parts])).long().to(device)
     origins = [np.full(len(part.labels), ORIGINS.index(part.origin), np.uint8) for part in parts]

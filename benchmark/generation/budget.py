@@ -182,6 +182,7 @@ def _listed(counts: tuple[int, ...], n_classes: int) -> tuple[int, ...]:
         raise UsageError(
             f"Expected {n_classes} counts, one a class, but got {len(counts)}",
             where="budget.counts",
+            todo="list the classes' counts in label order: 'budget.counts=[...]'",
         )
     return counts
 

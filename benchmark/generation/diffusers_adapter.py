@@ -16,7 +16,6 @@ import diffusers
 import numpy as np
 import torch
 import transformers
-from diffusers import AutoPipelineForText2Image
 from PIL import Image
 from safetensors import SafetensorError
 from torch import Tensor, nn
@@ -149,7 +148,8 @@ def load_pipeline(config: DiffusersConfig, device: torch.device) -> Any:
     try:
         with quiet():
             options = _load_options(config, folder)
-            pipe = AutoPipelineForText2Image.from_pretrained(folder, **options)
+            # imported here and not above: it brings every pipeline, which takes seconds
+            pipe = diffusers.AutoPipelineForText2Image.from_pretrained(folder, **options)
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         raise IntegrityError(
             f"Expected a pipeline that loads, but got {str(error).splitlines()[0]}", where=folder

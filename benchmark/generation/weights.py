@@ -4,9 +4,12 @@ import importlib.util
 import json
 import logging
 import re
+import socket
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import getproxies
 
 from benchmark.errors import DataError, IntegrityError, UsageError
 from benchmark.files import content_hash, read_json, sha256_file, write_json
@@ -212,6 +215,7 @@ def _download(weights: str, revision: str | None, variant: str | None) -> Path:
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
     try:
+        _reach_hub()
         return Path(
             snapshot_download(weights, revision=revision, allow_patterns=_patterns(variant))
         )
@@ -221,6 +225,15 @@ def _download(weights: str, revision: str | None, variant: str | None) -> Path:
             where="generator.weights",
             todo="check the network, or copy the folder here and set generator.weights=FOLDER",
         ) from error
+
+
+def _reach_hub() -> None:
+    """Fail in seconds where there is no network: the hub's client would retry for a minute."""
+    from huggingface_hub import constants
+
+    if not getproxies():
+        host = urlsplit(constants.ENDPOINT)
+        socket.create_connection((host.hostname or "", host.port or 443), timeout=10).close()
 
 
 def _patterns(variant: str | None) -> list[str]:

@@ -82,8 +82,8 @@ def api_calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[object, ...]]:
 
     calls: list[tuple[object, ...]] = []
 
-    def prepare(*overrides: str, source: str | None = None) -> str:
-        calls.append((*overrides, source))
+    def prepare(*overrides: str, source: str | None = None, split: str | None = None) -> str:
+        calls.append((*overrides, source, split))
         return "prepared"
 
     def report(records: Path, tables: Path, *, check: bool) -> list[Path]:
@@ -96,8 +96,8 @@ def api_calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[object, ...]]:
 
 
 def test_prepare_hands_on_its_words(api_calls, capsys) -> None:
-    assert cli.main(["prepare", "dataset=folder", "source=a=b", "dataset.name=x"]) == 0
-    assert api_calls == [("dataset=folder", "dataset.name=x", "a=b")]
+    assert cli.main(["prepare", "dataset=folder", "source=a=b", "dataset.name=x", "split=c"]) == 0
+    assert api_calls == [("dataset=folder", "dataset.name=x", "a=b", "c")]
     assert capsys.readouterr().out == "prepared\n"
 
 

@@ -30,13 +30,14 @@ def test_light_verbs_import_nothing_heavy(args: list[str], python: Cli) -> None:
     assert done.stdout.splitlines()[-1] == "heavy: []"
 
 
-def test_showing_a_data_set_does_not_import_torch(python: Cli) -> None:
-    name = yaml_names("dataset")[0]
+@pytest.mark.parametrize("name", yaml_names("dataset"))
+def test_showing_a_data_set_imports_only_what_its_card_needs(name: str, python: Cli) -> None:
+    heavy = ("torch", "hydra", "timm", "diffusers", "rich")
     code = (
         f"import sys; from benchmark.cli import main; main(['show', 'dataset={name}']);"
-        "print('torch' in sys.modules)"
+        f"print('heavy:', [name for name in {heavy} if name in sys.modules])"
     )
-    assert python("-c", code).stdout.splitlines()[-1] == "False"
+    assert python("-c", code).stdout.splitlines()[-1] == "heavy: []"
 
 
 def test_light_verbs_cost_little_beside_the_interpreter(python: Cli) -> None:

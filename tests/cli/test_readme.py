@@ -1,0 +1,97 @@
+"""The README and the docs tell the truth: commands, links, placeholders."""
+
+import itertools
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
+
+from benchmark import cli
+from benchmark.compose import check_overrides, settings
+from benchmark.experiment import Experiment, resolve
+from benchmark.listing import noun
+from tests.conftest import ROOT
+from tests.fixtures.documents import commands, documents, links, name
+
+PAGES = pytest.mark.parametrize("page", documents(), ids=name)
+# one page makes its own component (tests/cli/test_add_a_method.py), the other shows what goes
+# wrong (tests/faults/test_messages.py)
+ELSEWHERE = ("add_a_method.md", "errors.md")
+OTHERS = [page for page in documents() if page.name not in ELSEWHERE]
+COMMANDS = {shlex.join(words): words for page in OTHERS for words in commands(page.read_text())}
+LIGHT = ("ls", "show", "status", "version", "report", "check")
+NAMED = re.compile(r"`((?:benchmark|baselines|synaug|configs|tests|docs)/[\w./-]+\.\w+)`")
+
+
+def of(*verbs: str) -> pytest.MarkDecorator:
+    """Every command of these verbs."""
+    found = {text: words for text, words in COMMANDS.items() if words[0] in verbs}
+    return pytest.mark.parametrize("words", found.values(), ids=list(found))
+
+
+def experiments(words: list[str]) -> list[Experiment]:
+    """What a command stands for: one experiment, or a sweep of them."""
+    overrides = [word for word in words[1:] if not word.startswith("-")]
+    check_overrides(overrides)
+    parsed = OverridesParser.create().parse_overrides(overrides)
+    choices = [
+        [f"{each.key_or_group}={value}" for value in each.sweep_string_iterator()]
+        if each.is_sweep_override()
+        else [each.input_line]
+        for each in parsed
+    ]
+    return [resolve(settings(job)) for job in itertools.product(*choices)]
+
+
+def test_every_verb_is_mentioned() -> None:
+    assert {name for name, verb in cli.VERBS.items() if verb.shown} - {"version"} == {
+        words[0] for words in COMMANDS.values()
+    }
+
+
+@of("run")
+def test_a_run_resolves(words: list[str]) -> None:
+    found = experiments(words)
+    assert len({(each.hash, each.seed) for each in found}) == len(found) > 0
+
+
+@of("generate")
+def test_a_generation_has_something_to_draw(words: list[str]) -> None:
+    (found,) = experiments(words)
+    assert found.request
+    assert sum(found.allocation.add) > 0
+
+
+@of("prepare")
+def test_what_is_prepared_exists(words: list[str]) -> None:
+    chosen = [word.split("=") for word in words if word.startswith(("dataset=", "generator="))]
+    assert chosen
+    for group, choice in chosen:
+        assert choice in {row.name for row in noun(group).rows()}
+
+
+@of(*LIGHT)
+def test_a_light_verb_runs(words: list[str], tmp_path: Path, monkeypatch) -> None:
+    (tmp_path / "leaderboards" / "records").mkdir(parents=True)
+    (tmp_path / "runs").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(words) == 0
+
+
+@PAGES
+def test_every_link_leads_somewhere(page: Path) -> None:
+    assert [link for link in links(page) if not (page.parent / link).exists()] == []
+
+
+@PAGES
+def test_no_placeholder_is_left(page: Path) -> None:
+    assert "@@" not in page.read_text()
+
+
+@PAGES
+def test_every_file_named_in_the_text_exists(page: Path) -> None:
+    made_there = "frequency_smoothing"
+    named = [path for path in NAMED.findall(page.read_text()) if made_there not in path]
+    assert [path for path in named if not (ROOT / path).exists()] == []

@@ -1,0 +1,48 @@
+"""Blocks in hand-written pages are rebuilt from records and nothing else is touched."""
+
+from pathlib import Path
+
+import pytest
+
+from benchmark.errors import UsageError
+from benchmark.record_models import Record
+from benchmark.report import blocks
+from tests.fixtures.records import make_record
+
+PAGE = "before\n<!-- chain: a; b -->\nold\n<!-- end -->\nafter\n"
+
+
+def _records() -> list[Record]:
+    found = []
+    for number, label in enumerate(("a", "b")):
+        for seed in range(3):
+            correct = (90 + number, 60, 30 + seed, 20)
+            changes = {"experiment__label": label, "experiment__hash": label * 12}
+            found.append(make_record(correct, seed, **changes))
+    return found
+
+
+def test_a_block_is_rebuilt_and_the_rest_kept() -> None:
+    page = blocks.render(PAGE, _records())
+    assert page.startswith("before\n<!-- chain: a; b -->\n")
+    assert page.endswith("<!-- end -->\nafter\n")
+    assert "old" not in page
+    assert "a → b" in page
+
+
+def test_rendering_twice_changes_nothing() -> None:
+    once = blocks.render(PAGE, _records())
+    assert blocks.render(once, _records()) == once
+
+
+def test_an_edited_number_is_stale(tmp_path: Path) -> None:
+    page = tmp_path / "README.md"
+    page.write_text(blocks.render(PAGE, _records()), encoding="utf-8")
+    assert not blocks.stale(page, _records())
+    page.write_text(page.read_text(encoding="utf-8").replace("3 of 3", "2 of 3"), encoding="utf-8")
+    assert blocks.stale(page, _records())
+
+
+def test_an_unknown_label_is_named() -> None:
+    with pytest.raises(UsageError, match="zz"):
+        blocks.render(PAGE.replace("a; b", "a; zz"), _records())
