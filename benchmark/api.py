@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from benchmark import records
-from benchmark.errors import UsageError
+from benchmark.errors import DataError, UsageError
 from benchmark.files import write_text
+from benchmark.leaderboard import Table, build
 from benchmark.report import blocks, tables
 
 DEFAULT_OUT = Path("runs")
@@ -113,8 +114,34 @@ def collect(out: Path = DEFAULT_OUT, records_dir: Path = DEFAULT_RECORDS) -> lis
     return copied
 
 
+def read_records(records_dir: Path | None = None) -> list[records.Record]:
+    """All records of a folder: the committed ones by default, else those of finished runs.
+
+    Raises:
+        DataError: there are none.
+        IntegrityError: one of them is broken.
+    """
+    folder = records_dir or default_records()
+    found = tables.read_all(folder)
+    if not found:
+        raise DataError(
+            "Expected records, but got none", where=folder, todo="python -m benchmark run makes one"
+        )
+    return found
+
+
+def default_records() -> Path:
+    """The folder of committed records where there is one, else that of runs."""
+    return DEFAULT_RECORDS if DEFAULT_RECORDS.is_dir() else DEFAULT_OUT
+
+
+def leaderboards(records_dir: Path | None = None) -> list[Table]:
+    """The leaderboards of a folder of records."""
+    return build(read_records(records_dir))
+
+
 def report(
-    records_dir: Path = DEFAULT_RECORDS,
+    records_dir: Path | None = None,
     tables_dir: Path = DEFAULT_TABLES,
     *,
     check: bool = False,
@@ -123,15 +150,16 @@ def report(
     """Write leaderboards from records, or with ``check`` list the files that are out of date.
 
     Args:
-        records_dir: committed records.
+        records_dir: see ``read_records``.
         tables_dir: where the tables go.
         check: compare byte for byte and write nothing.
         pages: hand-written pages whose blocks are rebuilt where they exist.
     """
-    found = tables.read_all(records_dir)
+    found = read_records(records_dir)
     stale = [page for page in pages if blocks.stale(page, found)]
+    folder = records_dir or default_records()
     if check:
-        return [*tables.check(records_dir, tables_dir), *stale]
+        return [*tables.check(folder, tables_dir), *stale]
     for page in stale:
         write_text(page, blocks.render(page.read_text(encoding="utf-8"), found))
-    return [*tables.write(records_dir, tables_dir), *stale]
+    return [*tables.write(folder, tables_dir), *stale]

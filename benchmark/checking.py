@@ -43,8 +43,6 @@ def check_records(folder: Path = RECORDS) -> Checked:
     valid = recomputed = 0
     problems: list[str] = []
     for path, found in records.find(folder):
-        if path.name == "error.json":
-            continue
         if isinstance(found, BenchError):
             problems.append(f"{path}: {found.problem}")
             continue

@@ -28,10 +28,13 @@ import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from benchmark import __version__
 from benchmark.errors import BenchError, IntegrityError, UsageError, nearest, unknown
+
+if TYPE_CHECKING:
+    from benchmark.leaderboard import Table
 
 BUG, INTERRUPTED, PIPE = 70, 130, 141
 
@@ -132,7 +135,8 @@ def _status(args: Sequence[str]) -> int:
 def _report(args: Sequence[str]) -> int:
     parser = _Parser("report", "[--records DIR] [--tables DIR] [--collect] [--out DIR] [--check]")
     board = Path("leaderboards")
-    parser.add_argument("--records", type=Path, default=board / "records", help="committed records")
+    committed = "records to read (default: leaderboards/records, else the runs)"
+    parser.add_argument("--records", type=Path, help=committed)
     parser.add_argument("--tables", type=Path, default=board / "tables", help="where tables go")
     parser.add_argument("--collect", action="store_true", help="first copy finished runs there")
     parser.add_argument("--out", type=Path, default=Path("runs"), help="the runs to collect")
@@ -141,14 +145,26 @@ def _report(args: Sequence[str]) -> int:
     from benchmark import api
 
     if given.collect:
-        n = len(api.collect(given.out, given.records))
-        print(f"{n} finished run{'' if n == 1 else 's'} collected in {given.records}")
+        target = given.records or api.DEFAULT_RECORDS
+        n = len(api.collect(given.out, target))
+        print(f"{n} finished run{'' if n == 1 else 's'} collected in {target}")
     files = api.report(given.records, given.tables, check=given.check)
+    if not given.check:
+        _print_boards(api.leaderboards(given.records))
     print("\n".join(map(str, files)) or "nothing is out of date")
     if given.check and files:
         problem = "Expected tables made from these records, but the ones above differ"
         raise IntegrityError(problem, where=given.tables, todo="run: python -m benchmark report")
     return 0
+
+
+def _print_boards(boards: Sequence["Table"]) -> None:
+    from rich.console import Console
+
+    from benchmark.report.console import board_table
+
+    for board in boards:
+        Console().print(board_table(board))
 
 
 def _check(args: Sequence[str]) -> int:

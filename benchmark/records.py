@@ -110,12 +110,12 @@ def _layout(value: Any, depth: int = 0) -> str:
     )
 
 
-def find(root: Path, pattern: str = "*.json") -> Iterator[tuple[Path, Record | BenchError]]:
+def find(root: Path, pattern: str = "record.json") -> Iterator[tuple[Path, Record | BenchError]]:
     """Every record below a folder, in path order; a broken one comes as its error.
 
     Args:
         root: the folder; it need not exist.
-        pattern: of file names; "record.json" in a folder of runs.
+        pattern: of file names.
     """
     for path in sorted(root.rglob(pattern)):
         try:

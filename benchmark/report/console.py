@@ -1,6 +1,7 @@
 """The small table printed at the end of a run: one line a record, within 80 columns."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from rich.table import Table
 from rich.text import Text
@@ -9,6 +10,10 @@ from benchmark.console import duration
 from benchmark.errors import unknown
 from benchmark.record_models import Record
 from benchmark.report import text
+
+# Not imported when run: a run prints its table without loading scipy.
+if TYPE_CHECKING:
+    from benchmark import leaderboard
 
 
 def console_table(records: Sequence[Record], convention: str | None = None) -> Table:
@@ -29,6 +34,32 @@ def console_table(records: Sequence[Record], convention: str | None = None) -> T
     for record in records:
         table.add_row(*map(Text, _cells(record, name)))
     return table
+
+
+def board_table(board: "leaderboard.Table") -> Table:
+    """A leaderboard for the terminal: rank range, method, seeds, All and the shot groups."""
+    key = board.key
+    title = f"{key.dataset}, {key.recipe} ({key.steps_rule}), {key.backbone}"
+    table = Table(title=title, title_justify="left")
+    table.add_column("Rank")
+    table.add_column("Method", overflow="fold")
+    for heading in ("Seeds", "All", "Many", "Medium", "Few", "Added"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for number, row in enumerate(board.rows):
+        last = number + 1 == len(board.rows) or board.rows[number + 1].track != row.track
+        table.add_row(*map(Text, _board_cells(row)), end_section=last)
+    return table
+
+
+def _board_cells(row: "leaderboard.Row") -> list[str]:
+    return [
+        text.ranks(row.ranks),
+        row.label,
+        str(len(row.records)),
+        text.estimate(row.accuracy),
+        *(text.percent(group, 1) for group in row.groups),
+        str(sum(row.first.budget.add)),
+    ]
 
 
 def _cells(record: Record, convention: str) -> list[str]:

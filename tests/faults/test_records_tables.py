@@ -23,7 +23,7 @@ def source(tmp_path: Path) -> Path:
     folder = tmp_path / "records"
     for seed in range(4):
         record = make_record((90, 60, 30, 20 + seed), seed)
-        records.save(folder / "shapes" / f"s{seed}.json", record)
+        records.save(folder / "shapes" / f"s{seed}" / "record.json", record)
     return folder
 
 
@@ -72,10 +72,11 @@ def test_two_processes_write_at_once(source: Path, tmp_path: Path) -> None:
 
 def test_a_broken_record_stops_the_tables_and_is_named(source: Path, tmp_path: Path) -> None:
     tables.write(source, tmp_path / "tables")
-    broken = source / "shapes" / "s1.json"
+    broken = source / "shapes" / "s1" / "record.json"
     broken.write_text(broken.read_text()[:-40])
-    (source / "zz.json").write_text("{}")
-    with pytest.raises(IntegrityError, match=r"Expected valid JSON.*and 1 more.*s1\.json"):
+    (source / "zz").mkdir()
+    (source / "zz" / "record.json").write_text("{}")
+    with pytest.raises(IntegrityError, match=r"Expected valid JSON.*and 1 more.*s1/record\.json"):
         tables.write(source, tmp_path / "tables")
 
 
@@ -85,7 +86,7 @@ def test_hostile_labels_stay_in_their_cells(source: Path, tmp_path: Path) -> Non
         experiment__label=label, experiment__hash="h`|2", dataset__name="../../<b>",
         command="run `x` | y\nz", budget__label="|",
     )  # fmt: skip
-    records.save(source / "bad.json", record)
+    records.save(source / "bad" / "record.json", record)
     folder = tmp_path / "deep" / "tables"
     written = tables.write(source, folder)
     assert all(path.parent == folder for path in written)

@@ -131,12 +131,13 @@ def test_verify_checks_file_and_metrics(tmp_path: Path) -> None:
 
 def test_find_yields_records_in_order_and_broken_ones_as_errors(tmp_path: Path) -> None:
     records.save(tmp_path / "b" / "record.json", make_record())
-    (tmp_path / "a.json").write_text("{")
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "record.json").write_text("{")
     (tmp_path / "notes.txt").write_text("not a record")
+    (tmp_path / "b" / "error.json").write_text("{}")
     (first, error), (second, record) = records.find(tmp_path)
-    assert (first.name, second.name) == ("a.json", "record.json")
+    assert (first.parent.name, second.parent.name) == ("a", "b")
     assert isinstance(error, IntegrityError) and isinstance(record, Record)
-    assert [path.name for path, _ in records.find(tmp_path, "record.json")] == ["record.json"]
     assert list(records.find(tmp_path / "absent")) == []
 
 

@@ -1,0 +1,45 @@
+"""Committed records: complete, recomputable, reproducible by their own words, and the tables' only source."""
+
+from pathlib import Path
+
+import pytest
+
+from benchmark import api, records
+from benchmark.compose import settings
+from benchmark.experiment import resolve
+from benchmark.record_models import Record
+
+ROOT = Path(__file__).parents[2]
+RECORDS = ROOT / "leaderboards" / "records"
+PATHS = sorted(RECORDS.rglob("record.json"))
+
+
+def _first_seeds() -> list[Record]:
+    found = {}
+    for path in PATHS:
+        record = records.load(path)
+        found.setdefault(record.experiment.hash, record)
+    return list(found.values())
+
+
+def test_there_are_records() -> None:
+    assert len(PATHS) > 50
+
+
+def test_every_metric_follows_from_the_predictions() -> None:
+    differences = {str(path): records.verify(path) for path in PATHS}
+    assert {path: lines for path, lines in differences.items() if lines} == {}
+
+
+@pytest.mark.parametrize("record", _first_seeds(), ids=lambda record: record.experiment.label)
+def test_the_words_of_a_record_give_its_hash(record: Record) -> None:
+    assert resolve(settings(record.experiment.overrides)).hash == record.experiment.hash
+
+
+def test_tables_and_pages_are_what_the_records_give(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    assert api.report(check=True) == []
+
+
+def test_no_record_was_made_from_changed_code() -> None:
+    assert [path for path in PATHS if records.load(path).environment.dirty is not False] == []
