@@ -1,4 +1,4 @@
-"""Committed records: complete, recomputable, reproducible by their own words, and the tables' only source."""
+"""Committed records: recomputable, reproducible by their own words, the tables' only source."""
 
 from pathlib import Path
 
