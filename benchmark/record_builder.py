@@ -3,6 +3,7 @@
 import resource
 import shlex
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -93,10 +94,13 @@ def build_record(
 
 def command(experiment: Experiment) -> str:
     """The command that makes this run, from its overrides; plumbing is left out."""
-    given = experiment.settings.overrides
-    words = [text for text in given if text.lstrip("+").partition("=")[0] not in PLUMBING]
-    quoted = " ".join(shlex.quote(word) for word in [*words, f"seed={experiment.seed}"])
-    return f"python -m benchmark run {quoted}"
+    words = [*science_words(experiment.settings.overrides), f"seed={experiment.seed}"]
+    return f"python -m benchmark run {' '.join(map(shlex.quote, words))}"
+
+
+def science_words(overrides: Iterable[str]) -> tuple[str, ...]:
+    """The overrides without plumbing and seed: no record holds a path of the machine it ran on."""
+    return tuple(text for text in overrides if text.lstrip("+").partition("=")[0] not in PLUMBING)
 
 
 def _experiment_block(experiment: Experiment) -> record_models.Experiment:
@@ -104,7 +108,7 @@ def _experiment_block(experiment: Experiment) -> record_models.Experiment:
         hash=experiment.hash,
         label=experiment.label,
         config=experiment.science,
-        overrides=experiment.settings.overrides,
+        overrides=science_words(experiment.settings.overrides),
     )
 
 
