@@ -145,7 +145,7 @@ def report(
     tables_dir: Path = DEFAULT_TABLES,
     *,
     check: bool = False,
-    pages: tuple[Path, ...] = DEFAULT_PAGES,
+    pages: tuple[Path, ...] | None = None,
 ) -> list[Path]:
     """Write leaderboards from records, or with ``check`` list the files that are out of date.
 
@@ -153,11 +153,14 @@ def report(
         records_dir: see ``read_records``.
         tables_dir: where the tables go.
         check: compare byte for byte and write nothing.
-        pages: hand-written pages whose blocks are rebuilt where they exist.
+        pages: hand-written pages whose blocks are rebuilt where they exist; by default the
+            README if the records are the committed ones.
     """
     found = read_records(records_dir)
-    stale = [page for page in pages if blocks.stale(page, found)]
     folder = records_dir or default_records()
+    if pages is None:
+        pages = DEFAULT_PAGES if folder == DEFAULT_RECORDS else ()
+    stale = [page for page in pages if blocks.stale(page, found)]
     if check:
         return [*tables.check(folder, tables_dir), *stale]
     for page in stale:

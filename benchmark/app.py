@@ -1,7 +1,7 @@
 """The ``run`` verb: a Hydra app over ``benchmark.runner``."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
@@ -91,6 +91,15 @@ def _sweep_first(words: list[str]) -> list[str]:
     return sorted(words, key=lambda word: word not in SWEEP)
 
 
+def _unlike(points: Iterable[Sequence[str]]) -> list[list[str]]:
+    """One point for each experiment of a sweep: what the seed cannot change is checked once."""
+    found: dict[tuple[str, ...], list[str]] = {}
+    for point in points:
+        key = tuple(word for word in point if not word.startswith("seed="))
+        found.setdefault(key, list(point))
+    return list(found.values())
+
+
 def _check(words: Sequence[str]) -> None:
     """Refuse the whole command line before its first job starts, each error in one line."""
     flags = [word for word in words if word.startswith("-")]
@@ -101,7 +110,7 @@ def _check(words: Sequence[str]) -> None:
         overrides = [word for word in words if word not in flags]
         compose.check_overrides(overrides)
         # composing twice costs a tenth of a second a job
-        for point in compose.sweep_points(overrides) if flags else [overrides]:
+        for point in _unlike(compose.sweep_points(overrides)) if flags else [overrides]:
             resolve(compose.settings(point))
     else:
         compose.check_overrides([word for word in words if word not in flags and "=" in word])

@@ -35,9 +35,10 @@ from benchmark.config import (
     parse,
 )
 from benchmark.data.batches import Part, TrainSet, train_set
+from benchmark.job import Job
 from benchmark.logs import NullLogger
 from benchmark.stack import Stack
-from benchmark.train import Job, train
+from benchmark.train import train
 
 MEAN, STD = (0.5, 0.5, 0.5), (0.25, 0.25, 0.25)
 SIZE = 8

@@ -16,9 +16,9 @@ from benchmark.component import Net
 from benchmark.data.batches import Meter
 from benchmark.experiment import Experiment
 from benchmark.generation.budget import label as budget_label
+from benchmark.job import Progress, StagePlan
 from benchmark.registry import COMPONENTS
 from benchmark.supply import Supplied
-from benchmark.train import Progress, StagePlan
 
 PLUMBING = (
     "out", "device", "threads", "progress", "wandb", "beside", "on_existing",

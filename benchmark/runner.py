@@ -22,12 +22,13 @@ from benchmark.evaluate import logits
 from benchmark.experiment import Experiment
 from benchmark.files import sha256_file, storage_error, write_json
 from benchmark.generation.budget import label as budget_label
+from benchmark.job import Job
 from benchmark.logs import make_logger
 from benchmark.models import check_backbone
 from benchmark.optim import make_optimizer
 from benchmark.record_builder import Outcome, build_record
 from benchmark.supply import Supplied, supply
-from benchmark.train import Job, train
+from benchmark.train import train
 
 LOCK_SECONDS = 2.0
 RECORD, PREDICTIONS, ERROR = "record.json", "preds.npz", "error.json"

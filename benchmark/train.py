@@ -4,13 +4,9 @@ Every draw of a step comes from a stream named by seed, stage and step, so a res
 same steps as one that was never stopped, and no generator state is saved.
 """
 
-import csv
-import io
-import math
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
+from dataclasses import asdict
 from typing import Any
 
 import torch
@@ -18,104 +14,14 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from benchmark import checkpoints
-from benchmark.component import Net, Stage, Step, Task
-from benchmark.config import BackboneConfig, RecipeConfig
-from benchmark.data.batches import TrainSet
+from benchmark.component import Net, Stage, Step
+from benchmark.curves import Curve, write_history
 from benchmark.errors import BenchError, IntegrityError, Interrupted
-from benchmark.files import write_text
 from benchmark.interrupts import StopFlag, stop_flag
-from benchmark.logs import Logger
+from benchmark.job import Job, Progress, StagePlan, plan_stages
 from benchmark.models import build_backbone
 from benchmark.optim import stage_optimizer, stage_schedule
-from benchmark.progress import Tracker
 from benchmark.seeds import scoped_global_seed, seed_torch
-from benchmark.stack import Stack
-
-
-@dataclass(frozen=True)
-class Job:
-    """Everything the loop needs.
-
-    Attributes:
-        stack: the method.
-        task: the problem.
-        rows: all training rows.
-        recipe: what all methods share.
-        backbone: the model to train.
-        seed: the run's seed.
-        device: where to train.
-        folder: the run's folder; checkpoints and the history go there.
-        checkpoint_seconds: time between checkpoints.
-        compile: whether to compile the network.
-        progress: whether to show a progress bar.
-        logger: where curves go besides the history file.
-    """
-
-    stack: Stack
-    task: Task
-    rows: TrainSet
-    recipe: RecipeConfig
-    backbone: BackboneConfig
-    seed: int
-    device: torch.device
-    folder: Path
-    checkpoint_seconds: float
-    compile: bool
-    progress: bool
-    logger: Logger
-
-    @property
-    def checkpoint(self) -> Path:
-        """The file that holds the state of an unfinished run."""
-        return self.folder / "checkpoint.pt"
-
-
-@dataclass(frozen=True)
-class StagePlan:
-    """A stage with its rows and lengths."""
-
-    stage: Stage
-    rows: TrainSet
-    steps: int
-    per_epoch: int
-
-    @property
-    def epochs(self) -> int:
-        """Passes over the stage's rows, the last one possibly cut short."""
-        return math.ceil(self.steps / self.per_epoch)
-
-
-@dataclass
-class Progress:
-    """How far a run has come; saved with the weights."""
-
-    stage: int = 0
-    step: int = 0
-    seconds: float = 0.0
-    images: int = 0
-    resumed: int = 0
-    loss_sum: float = 0.0
-    loss_count: int = 0
-    stage_seconds: list[float] = field(default_factory=list)
-    history: list[dict[str, Any]] = field(default_factory=list)
-
-
-def base_steps(recipe: RecipeConfig, rows: int) -> int:
-    """Optimiser steps of a stage of share 1 on ``rows`` training rows."""
-    per_epoch = math.ceil(rows / recipe.batch_size)
-    amount = recipe.steps.amount
-    return amount * per_epoch if recipe.steps.unit == "epochs" else amount
-
-
-def plan_stages(stack: Stack, rows: TrainSet, recipe: RecipeConfig, seed: int) -> list[StagePlan]:
-    """The stages of a run with their rows and steps; a share of the base stage's steps each."""
-    total = base_steps(recipe, len(rows))
-    plans = []
-    for stage in stack.stages([Stage("base")]):
-        chosen = rows.select(stage.rows, seed, stage.name)
-        per_epoch = math.ceil(len(chosen) / recipe.batch_size)
-        plans.append(StagePlan(stage, chosen, max(1, round(stage.share * total)), per_epoch))
-    return plans
 
 
 def train(job: Job) -> tuple[Net, Progress, list[StagePlan]]:
@@ -194,7 +100,7 @@ def _run_stage(
         _restore(job, parts, restored)
     runner = torch.compile(net) if job.compile else net
     begun, saved_at = time.perf_counter(), time.perf_counter()
-    before, meter = progress.seconds, _Meter(job, plan, progress)
+    before, meter = progress.seconds, Curve(job, plan, progress)
     for index, order, aux in _steps(job, plan, progress.step):
         step = _step(job, plan, index)
         lr = schedule.set(step=index, epoch=step.epoch)
@@ -312,62 +218,3 @@ def _mode(net: nn.Module, stage: Stage) -> None:
         for module in net.modules():
             if isinstance(module, nn.modules.batchnorm._BatchNorm):
                 module.eval()
-
-
-class _Meter:
-    """Loss and speed of a stage: progress bar, history rows, logger; sums stay on the device."""
-
-    def __init__(self, job: Job, plan: StagePlan, progress: Progress) -> None:
-        self.job, self.plan, self.progress = job, plan, progress
-        # double, so that a sum kept in a checkpoint goes on exactly
-        self.sum = torch.tensor(progress.loss_sum, dtype=torch.float64, device=job.device)
-        self.count, self.images = progress.loss_count, 0
-        self.begun = time.perf_counter()
-        self.note = ""
-        self.bar = Tracker(
-            plan.stage.name, plan.steps, "steps", done=progress.step, enabled=job.progress
-        )
-
-    def add(self, loss: Tensor, lr: float, step: Step, images: int) -> None:
-        """Count a step, and close the epoch's row where it ends."""
-        self.sum, self.count, self.images = self.sum + loss, self.count + 1, self.images + images
-        self.bar.advance(1, self.note)
-        last = step.index + 1
-        if last % self.plan.per_epoch == 0 or last == self.plan.steps:
-            self._epoch(lr, step)
-
-    def _epoch(self, lr: float, step: Step) -> None:
-        loss = float(self.sum / self.count)
-        if not math.isfinite(loss):
-            self.close()
-            raise BenchError(
-                f"The loss became {loss} in epoch {step.epoch + 1} of stage '{step.stage.name}'",
-                where=self.job.folder,
-                todo="lower recipe.optimizer.lr, or use recipe.precision=fp32",
-            )
-        speed = self.images / max(time.perf_counter() - self.begun, 1e-9)
-        row = {"stage": step.stage.name, "epoch": step.epoch + 1, "step": step.index + 1,
-               "loss": round(loss, 6), "lr": lr, "images_per_s": round(speed, 1)}  # fmt: skip
-        self.progress.history.append(row)
-        self.job.logger.log(row)
-        self.note = f"loss {loss:.3f} {speed:,.0f} images/s"
-        self.sum, self.count, self.images = torch.zeros_like(self.sum), 0, 0
-        self.begun = time.perf_counter()
-
-    def keep(self, progress: Progress) -> None:
-        """Keep the epoch's sums with the run's state."""
-        progress.loss_sum, progress.loss_count = float(self.sum), self.count
-
-    def close(self) -> None:
-        """Remove the bar."""
-        self.bar.__exit__(None, None, None)
-
-
-def write_history(path: Path, rows: list[dict[str, Any]]) -> None:
-    """The loss curve as CSV: stage, epoch, step, loss, lr, images_per_s."""
-    text = io.StringIO()
-    if rows:
-        writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-    write_text(path, text.getvalue())

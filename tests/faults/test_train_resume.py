@@ -16,7 +16,7 @@ from benchmark import checkpoints
 from benchmark.component import Net, Step
 from benchmark.conformance import Stop
 from benchmark.errors import IntegrityError, Interrupted, StorageError
-from benchmark.train import Progress
+from benchmark.job import Progress
 from tests.fixtures.training import Talks, run
 
 ROOT = Path(__file__).parents[2]

@@ -85,8 +85,9 @@ def measure(backbone: str, rounds: int, steps: int, batch_size: int = 128) -> Sh
     from pathlib import Path
 
     from benchmark.conformance import tiny_job
+    from benchmark.job import StagePlan
     from benchmark.stack import Stack
-    from benchmark.train import StagePlan, _take_step
+    from benchmark.train import _take_step
 
     rows, net = cifar_rows(), new_net(backbone)
     recipe = tiny_recipe(steps=10**6, batch_size=batch_size)

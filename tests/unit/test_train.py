@@ -15,9 +15,10 @@ from benchmark.config import StepsConfig
 from benchmark.conformance import Piece, Watch, tiny_job, tiny_recipe, tiny_rows, tiny_task
 from benchmark.errors import BenchError
 from benchmark.identity import shipped_settings
+from benchmark.job import base_steps, plan_stages
 from benchmark.registry import COMPONENTS
 from benchmark.stack import Stack
-from benchmark.train import base_steps, plan_stages, train
+from benchmark.train import train
 
 EPOCHS = StepsConfig(unit="epochs", amount=3)
 

@@ -1,0 +1,100 @@
+"""What the loop is given, and how far it has come: jobs, stages with their rows, progress."""
+
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from benchmark.component import Stage, Task
+from benchmark.config import BackboneConfig, RecipeConfig
+from benchmark.data.batches import TrainSet
+from benchmark.logs import Logger
+from benchmark.stack import Stack
+
+
+@dataclass(frozen=True)
+class Job:
+    """Everything the loop needs.
+
+    Attributes:
+        stack: the method.
+        task: the problem.
+        rows: all training rows.
+        recipe: what all methods share.
+        backbone: the model to train.
+        seed: the run's seed.
+        device: where to train.
+        folder: the run's folder; checkpoints and the history go there.
+        checkpoint_seconds: time between checkpoints.
+        compile: whether to compile the network.
+        progress: whether to show a progress bar.
+        logger: where curves go besides the history file.
+    """
+
+    stack: Stack
+    task: Task
+    rows: TrainSet
+    recipe: RecipeConfig
+    backbone: BackboneConfig
+    seed: int
+    device: torch.device
+    folder: Path
+    checkpoint_seconds: float
+    compile: bool
+    progress: bool
+    logger: Logger
+
+    @property
+    def checkpoint(self) -> Path:
+        """The file that holds the state of an unfinished run."""
+        return self.folder / "checkpoint.pt"
+
+
+@dataclass(frozen=True)
+class StagePlan:
+    """A stage with its rows and lengths."""
+
+    stage: Stage
+    rows: TrainSet
+    steps: int
+    per_epoch: int
+
+    @property
+    def epochs(self) -> int:
+        """Passes over the stage's rows, the last one possibly cut short."""
+        return math.ceil(self.steps / self.per_epoch)
+
+
+@dataclass
+class Progress:
+    """How far a run has come; saved with the weights."""
+
+    stage: int = 0
+    step: int = 0
+    seconds: float = 0.0
+    images: int = 0
+    resumed: int = 0
+    loss_sum: float = 0.0
+    loss_count: int = 0
+    stage_seconds: list[float] = field(default_factory=list)
+    history: list[dict[str, Any]] = field(default_factory=list)
+
+
+def base_steps(recipe: RecipeConfig, rows: int) -> int:
+    """Optimiser steps of a stage of share 1 on ``rows`` training rows."""
+    per_epoch = math.ceil(rows / recipe.batch_size)
+    amount = recipe.steps.amount
+    return amount * per_epoch if recipe.steps.unit == "epochs" else amount
+
+
+def plan_stages(stack: Stack, rows: TrainSet, recipe: RecipeConfig, seed: int) -> list[StagePlan]:
+    """The stages of a run with their rows and steps; a share of the base stage's steps each."""
+    total = base_steps(recipe, len(rows))
+    plans = []
+    for stage in stack.stages([Stage("base")]):
+        chosen = rows.select(stage.rows, seed, stage.name)
+        per_epoch = math.ceil(len(chosen) / recipe.batch_size)
+        plans.append(StagePlan(stage, chosen, max(1, round(stage.share * total)), per_epoch))
+    return plans
