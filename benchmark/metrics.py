@@ -297,7 +297,8 @@ def load_predictions(path: Path) -> Predictions:
     if not path.is_file():
         raise DataError("Expected a file of predictions, but got none", where=path)
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        # NumPy leaves the file open where it cannot read it
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
     except (
         ValueError, KeyError, TypeError, EOFError, OSError, AttributeError,

@@ -92,6 +92,7 @@ def api_calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[object, ...]]:
 
     monkeypatch.setattr(api, "prepare", prepare)
     monkeypatch.setattr(api, "report", report)
+    monkeypatch.setattr(api, "leaderboards", lambda records: [])
     return calls
 
 

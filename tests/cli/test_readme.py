@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from benchmark import cli
+from benchmark import cli, records
 from benchmark.compose import check_overrides, settings
 from benchmark.experiment import Experiment, resolve
 from benchmark.listing import noun
 from tests.conftest import ROOT
 from tests.fixtures.documents import commands, documents, links, name
+from tests.fixtures.records import make_record
 
 PAGES = pytest.mark.parametrize("page", documents(), ids=name)
 # one page makes its own component (tests/cli/test_add_a_method.py), the other shows what goes
@@ -74,7 +75,7 @@ def test_what_is_prepared_exists(words: list[str]) -> None:
 
 @of(*LIGHT)
 def test_a_light_verb_runs(words: list[str], tmp_path: Path, monkeypatch) -> None:
-    (tmp_path / "leaderboards" / "records").mkdir(parents=True)
+    records.save(tmp_path / "leaderboards" / "records" / "s0" / "record.json", make_record())
     (tmp_path / "runs").mkdir()
     monkeypatch.chdir(tmp_path)
     assert cli.main(words) == 0

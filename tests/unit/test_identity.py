@@ -99,8 +99,8 @@ def test_the_paper_method_is_a_preset_of_three_components() -> None:
         ((part("ldam", prior="train"),), "ldam (prior=train)"),
         ((part("ldam"), part("drw", prior="train")), "ldam + drw (drw.prior=train)"),
         (
-            (part("t2i"), part("domain_mixup", pairing="cross"), part("retrain_head")),
-            "synaug (domain_mixup.pairing=cross)",
+            (part("t2i"), part("domain_mixup", pairing="free"), part("retrain_head")),
+            "synaug (domain_mixup.pairing=free)",
         ),
         ((), "empty"),
     ],
