@@ -76,7 +76,7 @@ class Stage:
         name: what the stage is called in records and logs.
         share: length as a share of the recipe's total steps; stages may add up to more than 1.
         rows: the training rows in use.
-        train: parameters that are trained: all, or those of ``net.head``.
+        train: what is trained: "all", or one module by its path, such as "head".
         batch_norm: "train" updates running statistics, "eval" freezes them.
         init: "continue" keeps the weights, "fresh" builds the network again.
         lr_scale: multiplies the recipe's learning rate.
@@ -89,7 +89,7 @@ class Stage:
     name: str
     share: float = 1.0
     rows: Rows = Rows()
-    train: Literal["all", "head"] = "all"
+    train: str = "all"
     batch_norm: Literal["train", "eval"] = "train"
     init: Literal["continue", "fresh"] = "continue"
     lr_scale: float = 1.0

@@ -92,11 +92,9 @@ def stage_optimizer(net: nn.Module, recipe: RecipeConfig, stage: Stage) -> torch
     """The optimiser of a stage; parameters that it does not train are frozen.
 
     Raises:
-        UsageError: the stage trains the head and the network has none.
+        UsageError: the stage trains a module that the network does not have.
     """
-    trained = net if stage.train == "all" else getattr(net, "head", None)
-    if not isinstance(trained, nn.Module):
-        raise UsageError(f"The stage '{stage.name}' trains the head, but the network has none")
+    trained = net if stage.train == "all" else _module(net, stage)
     net.requires_grad_(False)
     trained.requires_grad_(True)
     decay = stage.weight_decay
@@ -106,6 +104,15 @@ def stage_optimizer(net: nn.Module, recipe: RecipeConfig, stage: Stage) -> torch
         weight_decay=recipe.optimizer.weight_decay if decay is None else decay,
     )
     return make_optimizer(trained.parameters(), config)
+
+
+def _module(net: nn.Module, stage: Stage) -> nn.Module:
+    try:
+        return net.get_submodule(stage.train)
+    except AttributeError:
+        raise UsageError(
+            f"The stage '{stage.name}' trains the {stage.train}, but the network has none"
+        ) from None
 
 
 def stage_schedule(

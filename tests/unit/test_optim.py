@@ -138,3 +138,11 @@ def test_a_warm_up_longer_than_the_stage_ends_at_the_full_rate() -> None:
     schedule = Schedule(optimizer, config, 4)
     found = [schedule.set(step=step, epoch=0) for step in range(4)]
     assert found[:3] == pytest.approx([0.0125, 0.025, 0.0375])
+
+
+def test_a_stage_may_train_one_module_inside_the_head() -> None:
+    net = small_net()
+    net.head = nn.Sequential(net.head, nn.Linear(2, 2))
+    stage_optimizer(net, tiny_recipe(), Stage("scale", train="head.1"))
+    trained = [name for name, weight in net.named_parameters() if weight.requires_grad]
+    assert trained == ["head.1.weight", "head.1.bias"]
