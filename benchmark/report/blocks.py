@@ -1,6 +1,7 @@
 """Tables inside hand-written pages: blocks between markers, rendered from records and checked.
 
-A block begins with ``<!-- chain: label; label; ... -->`` and ends with ``<!-- end -->``.
+A block begins with ``<!-- chain of DATASET: label; label; ... -->`` and ends with
+``<!-- end -->``.
 """
 
 import re
@@ -10,7 +11,9 @@ from pathlib import Path
 from benchmark.record_models import Record
 from benchmark.report.chain import chain_table
 
-_BLOCK = re.compile(r"(<!-- chain: (?P<labels>[^>]*?) -->\n).*?(<!-- end -->)", re.DOTALL)
+_BLOCK = re.compile(
+    r"(<!-- chain of (?P<data>[^:]*): (?P<labels>[^>]*?) -->\n).*?(?P<end><!-- end -->)", re.DOTALL
+)
 
 
 def render(page: str, records: Iterable[Record]) -> str:
@@ -23,7 +26,8 @@ def render(page: str, records: Iterable[Record]) -> str:
 
     def rebuilt(block: re.Match[str]) -> str:
         labels = [label.strip() for label in block["labels"].split(";")]
-        return f"{block[1]}\n{chain_table(found, labels)}\n{block[3]}"
+        own = [record for record in found if record.dataset.name == block["data"]]
+        return f"{block[1]}\n{chain_table(own, labels)}\n{block['end']}"
 
     return _BLOCK.sub(rebuilt, page)
 

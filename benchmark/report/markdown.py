@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from benchmark import stats
 from benchmark.leaderboard import Row, Table
 from benchmark.report import text
+from benchmark.report.length import length
 
 REPORT_COMMAND = "python -m benchmark report"
 _LEFT = 4
@@ -12,7 +13,7 @@ _LEFT = 4
 
 def render(table: Table) -> str:
     """The whole file of one table."""
-    title = f"# {text.escape(table.key.dataset)}: {text.escape(table.key.recipe)}\n"
+    title = f"# {text.escape(table.key.dataset)}: {text.escape(table.key.recipe)}{length(table)}\n"
     lines = "".join(f"- {note}\n" for note in notes(table))
     return f"{title}\n{body(table)}\n{lines}\n## Commands\n\n{commands(table)}"
 

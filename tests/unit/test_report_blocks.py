@@ -9,7 +9,7 @@ from benchmark.record_models import Record
 from benchmark.report import blocks
 from tests.fixtures.records import make_record
 
-PAGE = "before\n<!-- chain: a; b -->\nold\n<!-- end -->\nafter\n"
+PAGE = "before\n<!-- chain of shapes: a; b -->\nold\n<!-- end -->\nafter\n"
 
 
 def _records() -> list[Record]:
@@ -24,10 +24,15 @@ def _records() -> list[Record]:
 
 def test_a_block_is_rebuilt_and_the_rest_kept() -> None:
     page = blocks.render(PAGE, _records())
-    assert page.startswith("before\n<!-- chain: a; b -->\n")
+    assert page.startswith("before\n<!-- chain of shapes: a; b -->\n")
     assert page.endswith("<!-- end -->\nafter\n")
     assert "old" not in page
     assert "a → b" in page
+
+
+def test_rows_of_another_data_set_are_not_mixed_in() -> None:
+    other = make_record(dataset__name="other", experiment__label="a", experiment__hash="f" * 12)
+    assert blocks.render(PAGE, [*_records(), other]) == blocks.render(PAGE, _records())
 
 
 def test_rendering_twice_changes_nothing() -> None:
