@@ -64,14 +64,14 @@ def check_component(target: str) -> "list[CheckResult]":
     Raises:
         UsageError: nothing has the name, it cannot be imported, or a setting has no value.
     """
-    from benchmark import conformance
+    from benchmark import conformance, tiny
     from benchmark.identity import shipped_settings
 
     if ":" in target:
         cls = _imported(target)
-        piece = conformance.Piece(cls, None, cls.__name__.lower())
+        piece = tiny.Piece(cls, None, cls.__name__.lower())
     else:
-        piece = conformance.Piece(COMPONENTS.load(target), shipped_settings(target), target)
+        piece = tiny.Piece(COMPONENTS.load(target), shipped_settings(target), target)
     # settings that do not parse are one error rather than a failure of every check
     piece.build()
     return conformance.check_stack([piece])

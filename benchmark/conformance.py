@@ -13,42 +13,35 @@ import random
 import tempfile
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, is_dataclass, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 
 from benchmark import evaluate
 from benchmark.checkpoints import weights_hash
-from benchmark.component import ORIGINS, Batch, Component, ImageRequest, Net, Stage, Step, Task
+from benchmark.component import ORIGINS, Component, ImageRequest, Net, Stage
 from benchmark.config import (
-    AugmentationConfig,
-    BackboneConfig,
-    OptimizerConfig,
-    RecipeConfig,
-    ScheduleConfig,
-    StepsConfig,
     parse,
 )
-from benchmark.data.batches import Part, TrainSet, train_set
-from benchmark.job import Job
-from benchmark.logs import NullLogger
-from benchmark.stack import Stack
+from benchmark.tiny import (
+    CASES,
+    MAIN_CASE,
+    MEAN,
+    STD,
+    Piece,
+    Seen,
+    Stop,
+    Watch,
+    random_images,
+    tiny_job,
+    tiny_recipe,
+    tiny_task,
+)
 from benchmark.train import train
-
-MEAN, STD = (0.5, 0.5, 0.5), (0.25, 0.25, 0.25)
-SIZE = 8
-CASES = {
-    "2 classes": (20, 6),
-    "10 classes": (10, 8, 6, 5, 4, 3, 2, 2, 1, 1),
-    "100 classes": (3,) * 10 + (1,) * 90,
-    "a class with a single image": (12, 6, 1),
-}
-MAIN_CASE = "10 classes"
 
 
 @dataclass(frozen=True)
@@ -68,32 +61,6 @@ class CheckResult:
     def __str__(self) -> str:
         verdict, why = "ok  " if self.passed else "FAIL", f": {self.detail}" if self.detail else ""
         return f"{verdict} {self.name}{why}"
-
-
-@dataclass(frozen=True)
-class Piece:
-    """A component that is built anew for every run, so that nothing survives in Python objects.
-
-    Attributes:
-        cls: the component's class.
-        config: its ``Config``, or plain values for it.
-        name: the name it has in the stack.
-    """
-
-    cls: type[Component]
-    config: Any
-    name: str
-
-    def build(self) -> Component:
-        """A new component.
-
-        Raises:
-            UsageError: the settings do not fit ``Config``.
-        """
-        given: Any = self.config
-        made = is_dataclass(given) and not isinstance(given, type)
-        values = asdict(given) if made else dict(given or {})
-        return self.cls(parse(self.cls.Config, values, f"method.{self.name}"), self.name)
 
 
 def check_component(
@@ -148,162 +115,6 @@ def _shape(run: "_Runner", case: str) -> Callable[[], str]:
 
 
 # tiny fixtures, also of use in a plugin's own tests
-
-
-def tiny_recipe(steps: int = 20, batch_size: int = 32, **changes: Any) -> RecipeConfig:
-    """A few iterations of SGD at a constant rate: ten epochs of the main case."""
-    recipe = RecipeConfig(
-        name="tiny",
-        steps=StepsConfig(unit="iterations", amount=steps),
-        batch_size=batch_size,
-        optimizer=OptimizerConfig(
-            name="sgd", lr=0.05, momentum=0.9, weight_decay=5e-4, nesterov=False
-        ),
-        schedule=ScheduleConfig(name="constant", unit="step", warmup=0),
-        augmentation=AugmentationConfig(pad=1, flip=0.5),
-        precision="fp32",
-    )
-    return replace(recipe, **changes)
-
-
-def tiny_task(counts: Sequence[int], added: int = 0) -> Task:
-    """A problem with ``counts`` real images, and ``added`` more of each class."""
-    return Task(
-        dataset="random",
-        classes=tuple(f"class {label}" for label in range(len(counts))),
-        counts_real=tuple(counts),
-        counts_train=tuple(count + added for count in counts),
-        image_size=SIZE,
-    )
-
-
-def random_images(n: int, seed: int) -> NDArray[np.uint8]:
-    """Random uint8 images (n, 8, 8, 3)."""
-    return np.random.default_rng(seed).integers(0, 256, (n, SIZE, SIZE, 3), dtype=np.uint8)
-
-
-def tiny_rows(
-    task: Task, views: tuple[str, ...] = ("weak",), augmentation: AugmentationConfig | None = None
-) -> TrainSet:
-    """Random training rows with the task's counts; what is not real is synthetic."""
-    labels = np.arange(task.n_classes)
-    extra = np.subtract(task.counts_train, task.counts_real)
-    real, added = np.repeat(labels, task.counts_real), np.repeat(labels, extra)
-    parts = [Part("real", random_images(len(real), 1), real)]
-    if len(added):
-        parts.append(Part("synthetic", random_images(len(added), 2), added))
-    settings = augmentation or tiny_recipe().augmentation
-    return train_set(parts, MEAN, STD, settings, views, torch.device("cpu"))
-
-
-def tiny_job(stack: Stack, folder: Path, **changes: Any) -> Job:
-    """A job of the main case: ten classes, one added image a class, a ResNet-8 of width 4."""
-    recipe = changes.pop("recipe", tiny_recipe())
-    task = changes.pop("task", tiny_task(CASES[MAIN_CASE], added=1))
-    rows = changes.pop("rows", None) or tiny_rows(task, stack.views(recipe), recipe.augmentation)
-    job = Job(
-        stack=stack,
-        task=task,
-        rows=rows,
-        recipe=recipe,
-        backbone=BackboneConfig(name="cifar_resnet8", options={"width": 4}),
-        seed=0,
-        device=torch.device("cpu"),
-        folder=folder,
-        checkpoint_seconds=3600.0,
-        compile=False,
-        progress=False,
-        logger=NullLogger(),
-    )
-    return replace(job, **changes)
-
-
-# watching a run
-
-
-class Stop(Exception):
-    """Raised by ``Watch`` where a run is to be killed."""
-
-
-@dataclass(frozen=True)
-class Seen:
-    """What one optimiser step did.
-
-    Attributes:
-        stage: the stage it belongs to.
-        index: its number in the stage.
-        loss: its loss.
-        changed: names of the parameters that it changed.
-        graded: names of the parameters that had a gradient other than zero.
-        statistics: whether batch statistics of the backbone changed.
-    """
-
-    stage: Stage
-    index: int
-    loss: float
-    changed: frozenset[str]
-    graded: frozenset[str]
-    statistics: bool
-
-
-@dataclass(frozen=True)
-class Watch(Stack):
-    """A stack that notes what every step does, and can stop before one.
-
-    Attributes:
-        seen: one entry a step.
-        stop_at: stage name and step before which the run is killed.
-        deep: whether to compare parameters around every step; the trace is kept in any case.
-    """
-
-    seen: list[Seen] = field(default_factory=list, compare=False)
-    stop_at: tuple[str, int] | None = None
-    deep: bool = False
-    held: dict[str, Any] = field(default_factory=dict, compare=False)
-
-    @property
-    def trace(self) -> list[float]:
-        """The losses of all steps."""
-        return [step.loss for step in self.seen]
-
-    def loss(self, net: Net, batch: Batch, step: Step) -> Tensor:
-        """The loss of the stack, noted."""
-        if self.stop_at == (step.stage.name, step.index):
-            raise Stop
-        if self.deep:
-            self.held.update(parameters=_copies(net.named_parameters()), statistics=_stats(net))
-        loss = super().loss(net, batch, step)
-        self.held["loss"] = loss.item()
-        return loss
-
-    def after_step(self, net: Net, step: Step) -> None:
-        """Note the step, then do what the stack does."""
-        changed, graded, statistics = frozenset[str](), frozenset[str](), False
-        if self.deep:
-            before, named = self.held["parameters"], dict(net.named_parameters())
-            changed = frozenset(k for k, p in named.items() if not torch.equal(p, before[k]))
-            graded = frozenset(
-                k for k, p in named.items() if p.grad is not None and bool(p.grad.any())
-            )
-            statistics = not _equal(self.held["statistics"], _stats(net))
-        self.seen.append(
-            Seen(step.stage, step.index, self.held["loss"], changed, graded, statistics)
-        )
-        super().after_step(net, step)
-
-
-def _copies(named: Iterator[tuple[str, Tensor]]) -> dict[str, Tensor]:
-    return {name: tensor.detach().clone() for name, tensor in named}
-
-
-def _stats(net: Net) -> dict[str, Tensor]:
-    return _copies(
-        (name, tensor) for name, tensor in net.backbone.named_buffers() if "running" in name
-    )
-
-
-def _equal(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
-    return one.keys() == other.keys() and all(torch.equal(one[key], other[key]) for key in one)
 
 
 @contextmanager

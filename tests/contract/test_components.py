@@ -10,9 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from benchmark.component import HOOKS, Batch, Component, Net, Stage, Step, Task, fills
-from benchmark.conformance import CheckResult, Piece, check_component, check_stack
+from benchmark.conformance import CheckResult, check_component, check_stack
 from benchmark.identity import shipped_settings
 from benchmark.registry import COMPONENTS
+from benchmark.tiny import Piece
 from tests.contract.hook_fixtures import Distill, Reason
 
 STACKS = [

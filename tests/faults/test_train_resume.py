@@ -14,9 +14,9 @@ import torch
 
 from benchmark import checkpoints
 from benchmark.component import Net, Step
-from benchmark.conformance import Stop
 from benchmark.errors import IntegrityError, Interrupted, StorageError
 from benchmark.job import Progress
+from benchmark.tiny import Stop
 from tests.fixtures.training import Talks, run
 
 ROOT = Path(__file__).parents[2]

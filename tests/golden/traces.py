@@ -10,9 +10,9 @@ from pathlib import Path
 
 import torch
 
-from benchmark.conformance import Piece, Watch, tiny_job
 from benchmark.identity import shipped_settings
 from benchmark.registry import COMPONENTS
+from benchmark.tiny import Piece, Watch, tiny_job
 from benchmark.train import train
 
 FILE = Path(__file__).parent / "traces.json"

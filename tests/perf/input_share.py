@@ -19,11 +19,11 @@ from torch.nn import functional
 
 from benchmark.component import Batch, Net, Stage, Step, linear_net
 from benchmark.config import AugmentationConfig, BackboneConfig
-from benchmark.conformance import MEAN, STD, tiny_recipe, tiny_task
 from benchmark.data.batches import Part, TrainSet, train_set
 from benchmark.models import build_backbone
 from benchmark.optim import stage_optimizer
 from benchmark.seeds import torch_generator
+from benchmark.tiny import MEAN, STD, tiny_recipe, tiny_task
 
 CPU = torch.device("cpu")
 CLASSES = 100
@@ -84,9 +84,9 @@ def measure(backbone: str, rounds: int, steps: int, batch_size: int = 128) -> Sh
     """Time the bare model, and the steps of the loop, in turn."""
     from pathlib import Path
 
-    from benchmark.conformance import tiny_job
     from benchmark.job import StagePlan
     from benchmark.stack import Stack
+    from benchmark.tiny import tiny_job
     from benchmark.train import _take_step
 
     rows, net = cifar_rows(), new_net(backbone)

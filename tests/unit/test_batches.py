@@ -6,9 +6,9 @@ import torch
 
 from benchmark.component import ORIGINS, Rows
 from benchmark.config import AugmentationConfig
-from benchmark.conformance import MEAN, STD, random_images, tiny_rows, tiny_task
 from benchmark.data.batches import Part, TrainSet, train_set
 from benchmark.errors import UsageError
+from benchmark.tiny import MEAN, STD, random_images, tiny_rows, tiny_task
 
 PLAIN = AugmentationConfig(pad=0, flip=0)
 

@@ -12,10 +12,10 @@ from baselines.cmo import active, random_box
 from baselines.ldam import CosineHead, ldam_logits, margins
 from baselines.mixing import beta_sample, blend
 from benchmark.component import ORIGINS, Batch, Component, Rows, Stage, Step, Task
-from benchmark.conformance import Piece, Watch, tiny_job, tiny_recipe, tiny_task
 from benchmark.errors import UsageError
 from benchmark.identity import shipped_settings
 from benchmark.registry import COMPONENTS
+from benchmark.tiny import Piece, Watch, tiny_job, tiny_recipe, tiny_task
 from benchmark.train import train
 from synaug.domain_mixup import cross_pairs
 from synaug.retrain_head import reset_head

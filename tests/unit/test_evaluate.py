@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmark import evaluate
-from benchmark.conformance import MEAN, STD, random_images
+from benchmark.tiny import MEAN, STD, random_images
 
 CPU = torch.device("cpu")
 

@@ -7,10 +7,10 @@ import pytest
 
 from benchmark.component import Component
 from benchmark.config import BackboneConfig
-from benchmark.conformance import Piece, tiny_recipe
 from benchmark.files import content_hash
 from benchmark.identity import describe_component, label, plain, presets, shipped_settings, slug
 from benchmark.registry import COMPONENTS
+from benchmark.tiny import Piece, tiny_recipe
 
 
 @dataclass(frozen=True, kw_only=True)

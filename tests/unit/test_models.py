@@ -8,10 +8,10 @@ from torch.nn import functional
 from baselines.ldam import LDAM
 from benchmark.component import Task, linear_net
 from benchmark.config import BackboneConfig
-from benchmark.conformance import tiny_task
 from benchmark.errors import UsageError
 from benchmark.models import build_backbone
 from benchmark.models.cifar_resnet import BasicBlock
+from benchmark.tiny import tiny_task
 
 
 def backbone(name: str, **options: object) -> nn.Module:

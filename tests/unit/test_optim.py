@@ -9,10 +9,10 @@ from torch import nn
 
 from benchmark.component import Net, Stage
 from benchmark.config import OptimizerConfig, RecipeConfig, ScheduleConfig, parse
-from benchmark.conformance import tiny_recipe
 from benchmark.errors import UsageError
 from benchmark.optim import Schedule, make_optimizer, stage_optimizer, stage_schedule
 from benchmark.paths import config_dir
+from benchmark.tiny import tiny_recipe
 
 
 def recipe(name: str) -> RecipeConfig:

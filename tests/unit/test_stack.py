@@ -20,10 +20,10 @@ from benchmark.component import (
     TrainingRows,
     cross_entropy,
 )
-from benchmark.conformance import tiny_recipe, tiny_task
 from benchmark.errors import UsageError
 from benchmark.generation.budget import Budget
 from benchmark.stack import SINGLE, Stack, blended_loss
+from benchmark.tiny import tiny_recipe, tiny_task
 
 CPU = torch.device("cpu")
 TASK = tiny_task((4, 2, 1))
