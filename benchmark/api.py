@@ -5,14 +5,13 @@ record = api.run("method=ldam", "dataset=digitslt", "seed=3")
 record.metrics.accuracy
 """
 
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from benchmark import records
 from benchmark.errors import DataError, UsageError
-from benchmark.files import write_text
+from benchmark.files import write_bytes, write_text
 from benchmark.leaderboard import Table, build
 from benchmark.report import blocks, tables
 
@@ -103,13 +102,13 @@ def generate(*overrides: str) -> PoolReport:
 def collect(out: Path = DEFAULT_OUT, records_dir: Path = DEFAULT_RECORDS) -> list[Path]:
     """Copy finished runs, records and predictions only, to the folder of committed records."""
     copied = []
-    for path, found in records.find(out, "record.json"):
+    for path, found in records.find(out):
         if isinstance(found, Exception):
             raise found
         target = records_dir / path.parent.relative_to(out)
-        target.mkdir(parents=True, exist_ok=True)
-        for name in (found.predictions.file, "record.json"):
-            shutil.copyfile(path.parent / name, target / name)
+        for name in (found.predictions.file, path.name):
+            content = (path.parent / name).read_bytes()
+            write_bytes(target / name, content)
         copied.append(target / "record.json")
     return copied
 

@@ -16,6 +16,7 @@ from benchmark.errors import UsageError
 from benchmark.files import content_hash
 from benchmark.generation.budget import Allocation, Budget, allocate
 from benchmark.generation.budget import label as budget_label
+from benchmark.generation.budget import resolve as resolve_budget
 
 TRACKS = {"synthetic": "synthetic", "web": "web", "heldout_real": "oracle", "real": "real"}
 
@@ -120,7 +121,8 @@ def resolve(settings: Settings) -> Experiment:
     counts = tuple(card.counts)
     task = Task(card.name, card.classes, counts, counts, card.image_size, settings.modifiers)
     request = settings.stack.request_images(task)
-    budget = _resolve_budget(settings.budget, request)
+    own = request.default_budget if request else Budget(kind="none")
+    budget = resolve_budget(settings.budget, own)
     allocation = allocate(budget, counts, many_above=card.conventions[0].many)
     if sum(allocation.add) and request is None:
         raise UsageError(
@@ -140,12 +142,3 @@ def resolve(settings: Settings) -> Experiment:
         settings.modifiers,
     )
     return Experiment(settings, card, trained, request, budget, allocation)
-
-
-def _resolve_budget(budget: Budget, request: ImageRequest | None) -> Budget:
-    if budget.kind != "auto":
-        return budget
-    default = request.default_budget if request else Budget(kind="none")
-    return Budget(
-        kind=default.kind, amount=default.amount, counts=default.counts, keep_real=budget.keep_real
-    )
