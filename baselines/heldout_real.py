@@ -2,6 +2,7 @@
 
 from benchmark.component import Component, ImageRequest, Task
 from benchmark.generation.budget import Budget
+from benchmark.generation.sources import Heldout
 
 
 class HeldoutReal(Component):
@@ -15,7 +16,7 @@ class HeldoutReal(Component):
         """Held-out real rows, by default up to the largest class."""
         return ImageRequest(
             origin="heldout_real",
-            kind="heldout",
+            source=Heldout(),
             default_budget=Budget(kind="uniform"),
             knowledge=("heldout-real-images",),
         )

@@ -83,12 +83,13 @@ def generate(*overrides: str) -> PoolReport:
     """
     from benchmark.compose import quiet_libraries, settings
     from benchmark.experiment import resolve
+    from benchmark.generation.sources import Drawn
     from benchmark.runner import check_generation
     from benchmark.supply import fill_pool
 
     quiet_libraries()
     experiment = resolve(settings(overrides))
-    if experiment.request is None or experiment.request.kind != "text2img":
+    if experiment.request is None or not isinstance(experiment.request.source, Drawn):
         raise UsageError(
             f"'{experiment.label}' generates no images",
             where="method",

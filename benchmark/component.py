@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from benchmark.generation.budget import Budget
-from benchmark.generation.prompts import PromptSpec
+from benchmark.generation.sources import Source
 from benchmark.seeds import torch_generator
 
 Origin = Literal["real", "synthetic", "web", "heldout_real"]
@@ -212,16 +212,14 @@ class ImageRequest:
 
     Attributes:
         origin: of the images; decides the leaderboard track.
-        kind: "text2img" draws from prompts, "heldout" takes real rows outside the subset.
+        source: how the images come about: drawn, collected, or held-out real rows.
         default_budget: what ``budget=auto`` means for this component.
-        prompts: how prompts are written, for "text2img".
         knowledge: outside knowledge that the request itself brings (e.g. "llm-modifiers").
     """
 
     origin: Origin
-    kind: Literal["text2img", "heldout"]
+    source: Source
     default_budget: Budget
-    prompts: PromptSpec | None = None
     knowledge: tuple[str, ...] = ()
 
 

@@ -190,8 +190,6 @@ class _Runner:
         if request is None:
             return ""
         good = isinstance(request, ImageRequest) and request.origin in ORIGINS[1:]
-        if good and request.kind == "text2img" and request.prompts is None:
-            return "a text2img request without prompts"
         return "" if good else f"not a request for added images: {request!r}"
 
     def shape(self, case: str) -> str:

@@ -17,6 +17,7 @@ from benchmark.files import content_hash
 from benchmark.generation.budget import Allocation, Budget, allocate
 from benchmark.generation.budget import label as budget_label
 from benchmark.generation.budget import resolve as resolve_budget
+from benchmark.generation.sources import Drawn
 
 TRACKS = {"synthetic": "synthetic", "web": "web", "heldout_real": "oracle", "real": "real"}
 
@@ -68,7 +69,7 @@ class Experiment:
             values["score_on"] = chosen.score_on
         if self.request or self.budget.kind != "none" or self.budget.keep_real is not None:
             values["budget"] = identity.plain(self.budget)
-        if self.request and self.request.kind == "text2img":
+        if self.request and isinstance(self.request.source, Drawn):
             values["generator"] = self._generator()
             values["pool_seed"] = chosen.pool_seed
             values["modifiers"] = chosen.modifiers

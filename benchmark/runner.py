@@ -22,6 +22,7 @@ from benchmark.evaluate import logits
 from benchmark.experiment import Experiment
 from benchmark.files import sha256_file, storage_error, write_json
 from benchmark.generation.budget import label as budget_label
+from benchmark.generation.sources import Drawn
 from benchmark.job import Job
 from benchmark.logs import make_logger
 from benchmark.models import check_backbone
@@ -76,7 +77,7 @@ def check_generation(experiment: Experiment) -> None:
         BenchError: what is wrong and what to do.
     """
     request = experiment.request
-    if request and request.kind == "text2img" and sum(experiment.allocation.add):
+    if request and isinstance(request.source, Drawn) and sum(experiment.allocation.add):
         experiment.settings.generator.check()
 
 

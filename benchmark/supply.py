@@ -12,6 +12,7 @@ from benchmark.experiment import Experiment
 from benchmark.generation.cost import GenerationCost
 from benchmark.generation.plan import pool_spec
 from benchmark.generation.pool import Pool
+from benchmark.generation.sources import Drawn, Heldout
 from benchmark.seeds import numpy_generator
 
 
@@ -32,12 +33,12 @@ class Supplied:
 
 def open_pool(experiment: Experiment) -> Pool:
     """The pool that an experiment draws from, created if it is not there."""
-    assert experiment.request is not None and experiment.request.prompts is not None
+    assert experiment.request is not None and isinstance(experiment.request.source, Drawn)
     spec = pool_spec(
         experiment.settings.generator,
         dataset=experiment.card.name,
         classes=experiment.card.classes,
-        prompts=experiment.request.prompts,
+        prompts=experiment.request.source.prompts,
         pool_seed=experiment.pool_seed,
     )
     return Pool.open(spec)
@@ -64,7 +65,7 @@ def supply(experiment: Experiment, heldout: Any) -> Supplied | None:
     """
     if experiment.request is None or not sum(experiment.allocation.add):
         return None
-    if experiment.request.kind == "heldout":
+    if isinstance(experiment.request.source, Heldout):
         return Supplied(_heldout(experiment, heldout))
     pool, cost = fill_pool(experiment)
     say("images", f"{cost.accepted:,} in {pool.folder}; look at {pool.sheet_path.name}")

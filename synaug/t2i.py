@@ -6,6 +6,7 @@ from pathlib import Path
 from benchmark.component import Citation, Component, ImageRequest, Task
 from benchmark.generation.budget import Budget
 from benchmark.generation.prompts import load_modifiers, prompt_spec
+from benchmark.generation.sources import Drawn
 
 MODIFIERS = Path(__file__).parent / "modifiers"
 PAPER = Citation(
@@ -45,7 +46,6 @@ class TextToImage(Component):
         words = None if name == "none" else load_modifiers(name, MODIFIERS)
         return ImageRequest(
             origin="synthetic",
-            kind="text2img",
+            source=Drawn(prompts=prompt_spec(self.config.template, words)),
             default_budget=Budget(kind="uniform"),
-            prompts=prompt_spec(self.config.template, words),
         )

@@ -13,6 +13,7 @@ from baselines.ldam import CosineHead, ldam_logits, margins
 from baselines.mixing import beta_sample, blend
 from benchmark.component import ORIGINS, Batch, Component, Rows, Stage, Step, Task
 from benchmark.errors import UsageError
+from benchmark.generation.sources import Drawn, Heldout
 from benchmark.identity import shipped_settings
 from benchmark.registry import COMPONENTS
 from benchmark.tiny import Piece, Watch, tiny_job, tiny_recipe, tiny_task
@@ -336,21 +337,21 @@ def test_a_head_that_cannot_be_reset_is_refused() -> None:
 def test_text_to_image_asks_for_synthetic_images_up_to_the_largest_class() -> None:
     request = part("t2i").request_images(tiny_task((6, 3, 1)))
     assert request is not None
-    assert (request.origin, request.kind) == ("synthetic", "text2img")
+    assert request.origin == "synthetic"
+    assert isinstance(request.source, Drawn)
     assert (request.default_budget.kind, request.default_budget.amount) == ("uniform", None)
-    assert request.prompts is not None
-    assert len(request.prompts.modifiers) > 1
+    assert len(request.source.prompts.modifiers) > 1
 
 
 def test_text_to_image_without_modifiers_writes_plain_prompts() -> None:
     request = part("t2i", modifiers="none").request_images(tiny_task((6, 3, 1)))
     assert request is not None
-    assert request.prompts is not None
-    assert len(request.prompts.modifiers or ()) <= 1
+    assert isinstance(request.source, Drawn)
+    assert len(request.source.prompts.modifiers) <= 1
 
 
 def test_held_out_real_images_are_marked_as_outside_knowledge() -> None:
     request = part("heldout_real").request_images(tiny_task((6, 3, 1)))
     assert request is not None
-    assert (request.origin, request.kind) == ("heldout_real", "heldout")
+    assert (request.origin, request.source) == ("heldout_real", Heldout())
     assert request.knowledge == ("heldout-real-images",)

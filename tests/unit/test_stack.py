@@ -22,6 +22,7 @@ from benchmark.component import (
 )
 from benchmark.errors import UsageError
 from benchmark.generation.budget import Budget
+from benchmark.generation.sources import Heldout
 from benchmark.stack import SINGLE, Stack, blended_loss
 from benchmark.tiny import tiny_recipe, tiny_task
 
@@ -33,7 +34,7 @@ class Everything(Component):
     """Fills single hooks with something recognisable."""
 
     def request_images(self, task: Task) -> ImageRequest:
-        return ImageRequest("web", "heldout", Budget(kind="uniform"), knowledge=(self.name,))
+        return ImageRequest("web", Heldout(), Budget(kind="uniform"), knowledge=(self.name,))
 
     def views(self, recipe: Any) -> tuple[str, ...]:
         return ("weak", "plain")
