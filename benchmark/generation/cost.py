@@ -43,6 +43,13 @@ class GenerationCost:
         pool_candidates: images ever drawn for the pool, for all budgets together.
         pool_network_calls: measured calls of all of them.
         pool_device_seconds: time spent on all of them.
+        fit_steps: optimiser steps of fitting the generator.
+        fit_network_calls: what fitting took in network calls: three for each image seen, a forward
+            and a backward pass.
+        fit_seconds: device time of fitting.
+        fit_flops: floating-point operations of fitting.
+        web_images: images fetched from the web, kept or not.
+        known: False where images came without a statement of what they took.
     """
 
     candidates: int = 0
@@ -62,6 +69,12 @@ class GenerationCost:
     pool_candidates: int = 0
     pool_network_calls: int = 0
     pool_device_seconds: float = 0.0
+    fit_steps: int = 0
+    fit_network_calls: int = 0
+    fit_seconds: float = 0.0
+    fit_flops: float = 0.0
+    web_images: int = 0
+    known: bool = True
 
 
 NO_COST = GenerationCost()
