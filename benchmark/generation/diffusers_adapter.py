@@ -5,26 +5,33 @@ of its own, so it does not depend on what shares its batch.
 """
 
 import importlib.metadata
-import platform
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import diffusers
 import numpy as np
 import torch
-import transformers
 from PIL import Image
-from safetensors import SafetensorError
-from torch import Tensor, nn
-from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
+from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
 
-from benchmark.errors import IntegrityError, UsageError
+from benchmark.data.images import harmonise
+from benchmark.errors import UsageError
 from benchmark.generation.cost import guidance_factor, predicted_calls
 from benchmark.generation.diffusers_config import DiffusersConfig, fetch
-from benchmark.generation.generator import DrawResult, Generator, LoadReport
+from benchmark.generation.generator import TEXT, DrawResult, Generator, LoadReport, Mode
+from benchmark.generation.pipelines import (
+    UNCOUNTED,
+    CallCounter,
+    denoiser,
+    device_name,
+    load_pipeline,
+    make_scheduler,
+    pick_device,
+    quiet,
+)
 
 _EMBEDS = (
     "prompt_embeds",
@@ -33,158 +40,13 @@ _EMBEDS = (
     "negative_pooled_prompt_embeds",
 )
 _VERSIONED = ("torch", "diffusers", "transformers", "safetensors")
-# PNDM's Runge-Kutta warm-up would add calls that no checkpoint in use asks for; the single-step
-# solver sets its own option at the first use, with a warning.
-_SCHEDULER_OPTIONS: Mapping[str, Mapping[str, Any]] = {
-    "PNDM": {"skip_prk_steps": True},
-    "DPMSolverSinglestep": {"lower_order_final": True},
-}
+_FIRST_BATCH = {"cuda": 64, "cpu": 16}
 Embeddings = dict[str, Tensor]
-
-
-def _attention_flops(query: Any, key: Any, value: Any, *_: Any, **__: Any) -> int:
-    flops: int = sdpa_flop_count(query, key, value)
-    return flops
-
-
-# Torch's counter knows the attention kernels of GPUs only.
-_UNCOUNTED = {torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: _attention_flops}
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """No progress bars and no warnings of diffusers and transformers inside the block."""
-    libraries = (diffusers.utils.logging, transformers.utils.logging)
-    before = [(one.get_verbosity(), one.is_progress_bar_enabled()) for one in libraries]
-    for one in libraries:
-        one.set_verbosity_error()
-        one.disable_progress_bar()
-    try:
-        yield
-    finally:
-        for one, (verbosity, bar) in zip(libraries, before, strict=True):
-            one.set_verbosity(verbosity)
-            if bar:
-                one.enable_progress_bar()
-
-
-class CallCounter:
-    """Counts forward passes of a denoiser, one for each image of a batch.
-
-    Args:
-        denoiser: the module to watch.
-    """
-
-    def __init__(self, denoiser: nn.Module) -> None:
-        self.total = 0
-        self._handle = denoiser.register_forward_pre_hook(self._count, with_kwargs=True)
-
-    def _count(self, _module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        sample = args[0] if args else kwargs.get("sample", kwargs.get("hidden_states"))
-        self.total += len(sample)  # type: ignore[arg-type]
-
-    def close(self) -> None:
-        """Stop counting."""
-        self._handle.remove()
-
-
-def pick_device(name: str) -> torch.device:
-    """The device called "cpu" or "cuda", or the best there is for "auto".
-
-    Raises:
-        UsageError: "cuda" where there is none.
-    """
-    available = torch.cuda.is_available()
-    if name == "cuda" and not available:
-        raise UsageError(
-            "Expected a CUDA device, but torch finds none", where="device", todo="set device=cpu"
-        )
-    return torch.device("cuda" if available and name != "cpu" else "cpu")
-
-
-def device_name(device: torch.device) -> str:
-    """The hardware behind a device, for records."""
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    return f"cpu ({platform.machine()})"
-
-
-def make_scheduler(name: str, base: Mapping[str, Any], spacing: str | None) -> Any:
-    """A diffusers scheduler with the noise schedule of a checkpoint.
-
-    Args:
-        name: without the word "Scheduler".
-        base: configuration of the checkpoint's own scheduler.
-        spacing: of the time steps; None leaves the checkpoint's.
-
-    Raises:
-        UsageError: the scheduler has no such spacing.
-    """
-    cls = getattr(diffusers, f"{name}Scheduler")
-    extra = dict(_SCHEDULER_OPTIONS.get(name, {}))
-    if spacing is not None:
-        extra["timestep_spacing"] = spacing
-    with quiet():
-        scheduler = cls.from_config(base, **extra)
-    if spacing is not None and scheduler.config.get("timestep_spacing") != spacing:
-        raise UsageError(
-            f"Expected a scheduler with time step spacing, but {name} has none",
-            where="generator.spacing",
-            todo="set generator.spacing=null",
-        )
-    return scheduler
-
-
-def load_pipeline(config: DiffusersConfig, device: torch.device) -> Any:
-    """The pipeline of a configuration, without a safety checker; never downloads.
-
-    Raises:
-        DataError: the weights are not on this machine.
-        IntegrityError: they cannot be read.
-        UsageError: impossible settings.
-    """
-    config.check()
-    folder: Path = config.folder
-    try:
-        with quiet():
-            options = _load_options(config, folder)
-            # imported here and not above: it brings every pipeline, which takes seconds
-            pipe = diffusers.AutoPipelineForText2Image.from_pretrained(folder, **options)
-    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
-        raise IntegrityError(
-            f"Expected a pipeline that loads, but got {str(error).splitlines()[0]}", where=folder
-        ) from error
-    pipe.scheduler = make_scheduler(config.scheduler, pipe.scheduler.config, config.spacing)
-    pipe.set_progress_bar_config(disable=True)
-    pipe = pipe.to(device)
-    if config.channels_last:
-        denoiser(pipe).to(memory_format=torch.channels_last)
-        pipe.vae.to(memory_format=torch.channels_last)
-    return pipe
-
-
-def _load_options(config: DiffusersConfig, folder: Path) -> dict[str, Any]:
-    options: dict[str, Any] = {
-        "dtype": getattr(torch, config.dtype),
-        "variant": config.variant,
-        "use_safetensors": True,
-        "local_files_only": True,
-    }
-    # Degenerate frames are detected and drawn again; a checker would hide them as black images.
-    if "safety_checker" in (folder / "model_index.json").read_text(encoding="utf-8"):
-        options |= {"safety_checker": None, "feature_extractor": None}
-        options |= {"requires_safety_checker": False}
-    return options
-
-
-def denoiser(pipe: Any) -> nn.Module:
-    """The network that is run at every step."""
-    module: nn.Module = pipe.unet if getattr(pipe, "unet", None) is not None else pipe.transformer
-    return module
+Job = tuple[str, int, Image.Image | None]
 
 
 class DiffusersGenerator(Generator):
-    """Text-to-image by a diffusers pipeline on the local disk.
+    """Text-to-image and image-to-image by a diffusers pipeline on the local disk.
 
     Args:
         config: what is drawn and how.
@@ -195,13 +57,21 @@ class DiffusersGenerator(Generator):
 
     def __init__(self, config: DiffusersConfig, device: str = "auto") -> None:
         self.config = config
-        self.batch_size = config.batch_size
         self.dtype = config.dtype
         self.knowledge = config.knowledge
         self._device_choice = device
+        self._batch_size = config.batch_size if isinstance(config.batch_size, int) else 0
         self._pipe: Any = None
-        self._report = LoadReport()
+        self._from_images: Any = None
+        self._adapter: Path | None = None
+        self._reports: dict[bool, LoadReport] = {}
+        self._seconds = 0.0
         self._embeddings: dict[str, Embeddings] = {}
+
+    @property
+    def batch_size(self) -> int:  # type: ignore[override]
+        """Images drawn together; where it is found automatically, what has worked so far."""
+        return self._batch_size or _FIRST_BATCH[pick_device(self._device_choice).type]
 
     def fetch(self) -> Path:
         """See ``Generator.fetch``."""
@@ -212,9 +82,10 @@ class DiffusersGenerator(Generator):
         identity: dict[str, Any] = self.config.fingerprint()
         return identity
 
-    def check(self) -> None:
+    def check(self, mode: Mode = TEXT) -> None:
         """See ``Generator.check``; also refuses float16 on a CPU."""
         self.config.check()
+        self.predicted_calls(mode.strength)
         device = pick_device(self._device_choice)
         if device.type == "cpu" and self.config.dtype == "float16":
             raise UsageError(
@@ -224,51 +95,60 @@ class DiffusersGenerator(Generator):
             )
         make_scheduler(self.config.scheduler, {}, self.config.spacing)
 
-    @property
-    def predicted_calls(self) -> int:
+    def predicted_calls(self, strength: float | None = None) -> int:
         """See ``Generator.predicted_calls``."""
-        return predicted_calls(self.config.scheduler, self.config.steps, self.config.guidance)
+        chosen = self.config
+        return predicted_calls(chosen.scheduler, chosen.steps, chosen.guidance, strength)
 
     @property
     def guidance_factor(self) -> int:
         """2 with classifier-free guidance, else 1."""
         return guidance_factor(self.config.guidance)
 
-    def load(self) -> LoadReport:
+    def load(self, mode: Mode = TEXT) -> LoadReport:
         """See ``Generator.load``; also measures the FLOPs of one image."""
-        if self._pipe is not None:
-            return self._report
-        start = time.perf_counter()
-        self.check()
-        device = pick_device(self._device_choice)
-        self._pipe = load_pipeline(self.config, device)
-        seconds = time.perf_counter() - start
-        call, image = self._measure_flops()
-        self._report = LoadReport(
-            device=device_name(device),
-            seconds=round(seconds, 3),
-            flops_call=call,
-            flops_image=image,
-            versions={name: importlib.metadata.version(name) for name in _VERSIONED},
-        )
-        return self._report
+        guided = mode.strength is not None
+        if self._pipe is None:
+            start = time.perf_counter()
+            self.check(mode)
+            self._pipe = load_pipeline(self.config, pick_device(self._device_choice))
+            self._seconds = time.perf_counter() - start
+        if guided not in self._reports:
+            self._reports[guided] = self._report(mode)
+            if self.config.compile:
+                denoiser(self._pipe).compile()
+        return self._reports[guided]
 
     def close(self) -> None:
         """See ``Generator.close``."""
-        self._pipe = None
+        self._pipe = self._from_images = self._adapter = None
         self._embeddings.clear()
+        self._reports.clear()
 
-    def draw(self, prompts: Sequence[str], seeds: Sequence[int]) -> DrawResult:
+    def draw(
+        self,
+        prompts: Sequence[str],
+        seeds: Sequence[int],
+        guides: Sequence[Image.Image] | None = None,
+        mode: Mode = TEXT,
+    ) -> DrawResult:
         """See ``Generator.draw``; the last batch is padded to ``batch_size``.
 
         Raises:
-            UsageError: the device has too little memory for the batch.
+            UsageError: the device has too little memory for one image, or for the batch that was
+                asked for.
         """
-        self.load()
+        self.load(mode)
+        self._use(mode.adapter)
         start = time.perf_counter()
-        pairs = list(zip(prompts, seeds, strict=True))
-        chunks = [pairs[at : at + self.batch_size] for at in range(0, len(pairs), self.batch_size)]
-        drawn = [self._draw_chunk(chunk) for chunk in chunks]
+        jobs: list[Job] = list(zip(prompts, seeds, guides or [None] * len(seeds), strict=True))
+        drawn = []
+        while jobs:
+            size = self.batch_size
+            chunk = self._draw_chunk(jobs[:size], mode)
+            if chunk is not None:
+                drawn.append(chunk)
+                jobs = jobs[size:]
         pixels = np.concatenate([chunk for chunk, _ in drawn])
         finite = np.isfinite(pixels).all(axis=(1, 2, 3)).tolist()
         return DrawResult(
@@ -278,46 +158,84 @@ class DiffusersGenerator(Generator):
             finite=finite,
         )
 
-    def _draw_chunk(self, pairs: Sequence[tuple[str, int]]) -> tuple[np.ndarray, int]:
-        padding = [pairs[-1]] * (self.batch_size - len(pairs))
-        pixels, calls = self.draw_values([*pairs, *padding])
-        return pixels[: len(pairs)], calls * len(pairs) // self.batch_size
+    def _draw_chunk(self, jobs: Sequence[Job], mode: Mode) -> tuple[np.ndarray, int] | None:
+        """One padded batch; None if it did not fit and a smaller one is to be tried."""
+        size = self.batch_size
+        padding = [jobs[-1]] * (size - len(jobs))
+        try:
+            pixels, calls = self.draw_values([*jobs, *padding], mode)
+        except torch.OutOfMemoryError as error:
+            if isinstance(self.config.batch_size, int) or size == 1:
+                raise UsageError(
+                    f"Expected memory for {size} images at a time, but the device ran out",
+                    where="generator.batch_size",
+                    todo="set generator.batch_size=auto, or generator.vae_slicing=true",
+                ) from error
+            self._batch_size = size // 2
+            torch.cuda.empty_cache()
+            return None
+        self._batch_size = size
+        return pixels[: len(jobs)], calls * len(jobs) // size
 
-    def draw_values(self, pairs: Sequence[tuple[str, int]]) -> tuple[np.ndarray, int]:
+    def draw_values(self, jobs: Sequence[Job], mode: Mode = TEXT) -> tuple[np.ndarray, int]:
         """Draw one batch as it is, before rounding to 8 bits.
 
         Args:
-            pairs: prompts and 32-bit seeds.
+            jobs: prompts, 32-bit seeds and guides.
+            mode: what they have in common.
 
         Returns:
             float32 (batch, height, width, 3) in [0, 1], and the network calls made.
         """
-        self.load()
+        self.load(mode)
         counter = CallCounter(denoiser(self._pipe))
         try:
-            return self._sample(pairs, self.config.steps), counter.total
-        except torch.OutOfMemoryError as error:
-            raise UsageError(
-                f"Expected memory for {len(pairs)} images at a time, but the device ran out",
-                where="generator.batch_size",
-                todo=f"set generator.batch_size={max(self.batch_size // 2, 1)}",
-            ) from error
+            return self._sample(jobs, self.config.steps, mode), counter.total
         finally:
             counter.close()
 
     @torch.inference_mode()
-    def _sample(self, pairs: Sequence[tuple[str, int]], steps: int) -> np.ndarray:
-        made = self._pipe(
+    def _sample(self, jobs: Sequence[Job], steps: int, mode: Mode) -> np.ndarray:
+        made = self._run(jobs, mode)(
             num_inference_steps=steps,
             guidance_scale=self.config.guidance,
-            height=self.config.size,
-            width=self.config.size,
-            generator=[torch.Generator().manual_seed(seed) for _, seed in pairs],
+            generator=[torch.Generator().manual_seed(seed) for _, seed, _ in jobs],
             output_type="pt",
-            **self._embed([text for text, _ in pairs]),
+            **self._embed([text for text, _, _ in jobs]),
         )
         values: np.ndarray = made.images.float().permute(0, 2, 3, 1).cpu().numpy()
         return values
+
+    def _run(self, jobs: Sequence[Job], mode: Mode) -> Any:
+        """The pipeline's call with what sets text-to-image and image-to-image apart."""
+        size = self.config.size
+        if mode.strength is None:
+            return lambda **values: self._pipe(height=size, width=size, **values)
+        images = [_guide(guide, size) for _, _, guide in jobs]
+        pipe = self._image_pipeline()
+        return lambda **values: pipe(image=images, strength=mode.strength, **values)
+
+    def _image_pipeline(self) -> Any:
+        """The image-to-image pipeline around the same modules; no second copy of the weights."""
+        if self._from_images is None:
+            with quiet():
+                found = diffusers.AutoPipelineForImage2Image.from_pipe(self._pipe)
+            found.set_progress_bar_config(disable=True)
+            self._from_images = found
+        return self._from_images
+
+    def _use(self, adapter: Path | None) -> None:
+        """Draw with the fitted weights of ``adapter`` from now on, or without any."""
+        if adapter == self._adapter:
+            return
+        from benchmark.generation.fitting import apply
+
+        if self._adapter is not None:
+            apply.detach(self._pipe)
+        if adapter is not None:
+            apply.attach(self._pipe, adapter)
+        self._adapter, self._from_images = adapter, None
+        self._embeddings.clear()
 
     def _embed(self, prompts: Sequence[str]) -> Embeddings:
         found = [self._embedding(text) for text in prompts]
@@ -338,20 +256,38 @@ class DiffusersGenerator(Generator):
             self._embeddings[text] = {key: value for key, value in named if value is not None}
         return self._embeddings[text]
 
-    def _measure_flops(self) -> tuple[float, float]:
-        pairs = [("a photo", 0)]
+    def _report(self, mode: Mode) -> LoadReport:
+        call, image = self._measure_flops(mode)
+        return LoadReport(
+            device=device_name(pick_device(self._device_choice)),
+            seconds=round(self._seconds, 3),
+            flops_call=call,
+            flops_image=image,
+            versions={name: importlib.metadata.version(name) for name in _VERSIONED},
+        )
+
+    def _measure_flops(self, mode: Mode) -> tuple[float, float]:
+        jobs: list[Job] = [("a photo", 0, Image.new("RGB", (8, 8)))]
         with torch.inference_mode():
-            self._embed([text for text, _ in pairs])
+            self._embed([text for text, _, _ in jobs])
         counter = CallCounter(denoiser(self._pipe))
+        steps = self.config.steps if mode.strength is not None else 2
         try:
-            with FlopCounterMode(display=False, custom_mapping=_UNCOUNTED) as flops:
-                self._sample(pairs, steps=2)
+            with FlopCounterMode(display=False, custom_mapping=UNCOUNTED) as flops:
+                self._sample(jobs, steps, mode)
         finally:
             counter.close()
         by_module = flops.get_flop_counts()
         network = sum(by_module.get(type(denoiser(self._pipe)).__name__, {}).values())
         total = flops.get_total_flops()
         return network / max(counter.total, 1), float(total - network)
+
+
+def _guide(image: Image.Image | None, size: int) -> Image.Image:
+    """A guide in the size that is drawn, by the resize path of all images."""
+    if image is None:
+        raise TypeError("image-to-image takes a guide for each image")
+    return Image.fromarray(harmonise(image, size, "RGB"))
 
 
 def to_image(values: np.ndarray) -> Image.Image:

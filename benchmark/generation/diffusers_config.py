@@ -29,8 +29,14 @@ class DiffusersConfig:
         negative_prompt: text to steer away from.
         size: height and width in pixels, a multiple of 8.
         dtype: of the weights.
-        batch_size: images drawn together; the last batch is padded to it.
+        batch_size: images drawn together; the last batch is padded to it. "auto" halves it until
+            it fits.
         channels_last: memory format of the denoiser and the decoder.
+        compile: compile the denoiser; pays from some 20,000 images on.
+        vae_slicing: decode one image at a time, which saves memory.
+        lora: file, folder or hub id of low-rank weights that belong to the generator, such as
+            LCM's; None for none.
+        lora_revision: commit of that hub id.
         knowledge: outside knowledge that the weights bring, as tags.
     """
 
@@ -46,8 +52,12 @@ class DiffusersConfig:
     negative_prompt: str
     size: Annotated[int, Ge(8), MultipleOf(8)]
     dtype: Literal["float32", "bfloat16", "float16"]
-    batch_size: PositiveInt
+    batch_size: PositiveInt | Literal["auto"]
     channels_last: bool = False
+    compile: bool = False
+    vae_slicing: bool = False
+    lora: str | None = None
+    lora_revision: str | None = None
     knowledge: tuple[str, ...] = ()
 
     @property
@@ -60,11 +70,18 @@ class DiffusersConfig:
         """The pipeline's folder; see ``weights.locate``."""
         return weights.locate(self.weights, self.revision, self.fetch_command)
 
+    @property
+    def lora_file(self) -> Path:
+        """The file of the generator's own low-rank weights; see ``weights.locate_lora``."""
+        return weights.locate_lora(self.lora or "", self.lora_revision, self.fetch_command)
+
     def check(self) -> None:
         """Refuse impossible sampling settings and absent, truncated or unexpected weights."""
         predicted_calls(self.scheduler, self.steps, self.guidance)
         folder = self.folder
         weights.check_files(folder, self.variant, self.fetch_command)
+        if self.lora is not None:
+            weights.check_safetensors(self.lora_file)
         if self.weights_hash is not None:
             got = weights.weights_hash(folder, self.variant)
             if got != self.weights_hash:
@@ -76,6 +93,7 @@ class DiffusersConfig:
 
     def fingerprint(self) -> dict[str, Any]:
         """All that decides an image; where the weights lie and the batch size do not."""
+        own = {} if self.lora is None else {"lora": weights.file_hash(self.lora_file)}
         return {
             "kind": "diffusers",
             "weights": weights.weights_hash(self.folder, self.variant),
@@ -86,6 +104,7 @@ class DiffusersConfig:
             "negative_prompt": self.negative_prompt,
             "size": self.size,
             "dtype": self.dtype,
+            **own,
         }
 
 
@@ -97,5 +116,7 @@ def fetch(config: DiffusersConfig) -> Path:
         IntegrityError: what arrived is not what was expected.
     """
     folder = weights.fetch(config.weights, config.revision, config.variant)
+    if config.lora is not None:
+        weights.fetch_lora(config.lora, config.lora_revision)
     config.check()
     return folder

@@ -14,6 +14,22 @@ from benchmark.registry import GENERATORS
 
 
 @dataclass(frozen=True, kw_only=True)
+class Mode:
+    """What the images of one batch have in common besides the generator's settings.
+
+    Attributes:
+        strength: how far an image leaves its guide, in (0, 1]; None for text-to-image.
+        adapter: file of a fitted adapter to draw with; None for the generator as it is.
+    """
+
+    strength: float | None = None
+    adapter: Path | None = None
+
+
+TEXT = Mode()
+
+
+@dataclass(frozen=True, kw_only=True)
 class DrawResult:
     """Images and what they took.
 
@@ -38,7 +54,7 @@ class LoadReport:
         device: hardware name.
         seconds: loading time, also if it was loaded before.
         flops_call: floating-point operations of one network call.
-        flops_image: further operations an image, such as the decoder.
+        flops_image: further operations an image, such as the decoder and a guide's encoder.
         versions: library versions, recorded beside the images.
     """
 
@@ -80,7 +96,7 @@ class Generator(ABC):
         """All that decides what an image looks like, weights by content; JSON values only."""
 
     @abstractmethod
-    def check(self) -> None:
+    def check(self, mode: Mode = TEXT) -> None:
         """Refuse settings that cannot work and weights that are not there, before any work.
 
         Raises:
@@ -89,10 +105,13 @@ class Generator(ABC):
             IntegrityError: truncated or altered weights.
         """
 
-    @property
     @abstractmethod
-    def predicted_calls(self) -> int:
-        """Network calls for one image, guidance counted."""
+    def predicted_calls(self, strength: float | None = None) -> int:
+        """Network calls for one image, guidance counted.
+
+        Raises:
+            UsageError: the settings run no step at all, or are impossible.
+        """
 
     @property
     def guidance_factor(self) -> int:
@@ -100,14 +119,26 @@ class Generator(ABC):
         return 1
 
     @abstractmethod
-    def load(self) -> LoadReport:
+    def load(self, mode: Mode = TEXT) -> LoadReport:
         """Load the weights if that has not been done; never downloads."""
 
     @abstractmethod
-    def draw(self, prompts: Sequence[str], seeds: Sequence[int]) -> DrawResult:
+    def draw(
+        self,
+        prompts: Sequence[str],
+        seeds: Sequence[int],
+        guides: Sequence[Image.Image] | None = None,
+        mode: Mode = TEXT,
+    ) -> DrawResult:
         """Draw one image a prompt, each from its own 32-bit seed.
 
-        An image depends on its own prompt and seed, not on what shares its batch.
+        An image depends on its own prompt, seed and guide, not on what shares its batch.
+
+        Args:
+            prompts: what each image shows.
+            seeds: of the noise.
+            guides: images to start from, where ``mode`` has a strength.
+            mode: what they have in common.
         """
 
     def close(self) -> None:  # noqa: B027

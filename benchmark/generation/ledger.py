@@ -57,7 +57,7 @@ class Ledger:
             accepted=len(accepted),
             rejected=len(rejected),
             failed=drawn_ok - len(self._accepted),
-            network_calls_predicted=len(candidates) * self.spec.predicted_calls,
+            network_calls_predicted=sum(self._predicted(row) for row in candidates),
             network_calls_measured=sum(row.calls for row in candidates),
             guidance_factor=max((one.guidance_factor for one in sessions), default=0),
             flops=self._flops(candidates),
@@ -71,6 +71,9 @@ class Ledger:
             pool_network_calls=sum(row.calls for row in self.rows),
             pool_device_seconds=round(sum(row.seconds for row in self.rows), 6),
         )
+
+    def _predicted(self, row: PoolRow) -> int:
+        return self.spec.calls[row.slot % len(self.spec.calls)]
 
     def _workers(self, rows: Iterable[PoolRow]) -> list[str]:
         return sorted({row.worker for row in rows} & set(self.sessions))

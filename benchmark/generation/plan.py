@@ -4,7 +4,6 @@ A pool is identified by what its images look like, not by how many there are: th
 budget are left out of its key, so a larger budget extends the pool of a smaller one.
 """
 
-import dataclasses
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,12 +12,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from benchmark.errors import IntegrityError, UsageError
-from benchmark.files import canonical_json, content_hash, write_text
+from benchmark.files import content_hash, write_atomic
 from benchmark.generation.generator import Generator
+from benchmark.generation.guides import GuideSet, choose
 from benchmark.generation.prompts import PromptSpec, prompt
 from benchmark.generation.seeding import image_seeds
+from benchmark.generation.sources import Guides
 
 POOL_SCHEMA = 1
 _ID_DIGITS = 24
@@ -34,7 +36,12 @@ class PoolSpec:
         generator: fingerprint of the generator; JSON values.
         prompts: how prompts are written.
         pool_seed: replicates the pool: another seed gives other images.
-        predicted_calls: network calls for one image; not part of the key.
+        calls: network calls for one image, taking turns over the slots as strengths do; not part
+            of the key.
+        guides: real images that generated ones start from; None for text-to-image.
+        guide_rows: the rows that may guide.
+        fit: key of the fit whose adapters are drawn with; None without one.
+        names: what prompts call the classes, where a fit brought names of its own.
     """
 
     dataset: str
@@ -42,7 +49,11 @@ class PoolSpec:
     generator: Mapping[str, Any]
     prompts: PromptSpec
     pool_seed: int
-    predicted_calls: int = 0
+    calls: tuple[int, ...] = (0,)
+    guides: Guides | None = None
+    guide_rows: GuideSet | None = None
+    fit: str | None = None
+    names: tuple[str, ...] = ()
 
     @property
     def n_classes(self) -> int:
@@ -52,15 +63,24 @@ class PoolSpec:
     @cached_property
     def identity(self) -> dict[str, Any]:
         """The JSON value whose hash is the key."""
-        return {
+        values: dict[str, Any] = {
             "schema": POOL_SCHEMA,
             "dataset": self.dataset,
             "classes": list(self.classes),
             "generator": dict(self.generator),
-            "template": self.prompts.template,
-            "modifiers": list(self.prompts.modifiers),
+            **self.prompts.identity(),
             "pool_seed": self.pool_seed,
         }
+        if self.guides is not None and self.guide_rows is not None:
+            values["guides"] = {
+                "pairing": self.guides.pairing,
+                "strengths": list(self.guides.strengths),
+                "over": self.guides.over,
+                "rows": self.guide_rows.hash,
+            }
+        if self.fit is not None:
+            values |= {"fit": self.fit, "names": list(self.names)}
+        return values
 
     @cached_property
     def key(self) -> str:
@@ -72,6 +92,10 @@ class PoolSpec:
         """Content hash of the generator's fingerprint."""
         return content_hash(dict(self.generator), 16)
 
+    def strength(self, slot: int) -> float | None:
+        """How far the image of a slot leaves its guide; None without guides."""
+        return self.guides.strengths[slot % len(self.guides.strengths)] if self.guides else None
+
 
 def pool_spec(
     generator: Generator,
@@ -80,19 +104,33 @@ def pool_spec(
     classes: Sequence[str],
     prompts: PromptSpec,
     pool_seed: int,
+    guides: Guides | None = None,
+    guide_rows: GuideSet | None = None,
+    fit: str | None = None,
+    names: Sequence[str] = (),
 ) -> PoolSpec:
-    """The spec of the pool that ``generator`` would draw for a data set."""
+    """The spec of the pool that ``generator`` would draw for a data set; see ``PoolSpec``."""
     return PoolSpec(
         dataset=dataset,
         classes=tuple(classes),
         generator=generator.fingerprint(),
         prompts=prompts,
         pool_seed=pool_seed,
-        predicted_calls=generator.predicted_calls,
+        calls=calls_of_slots(generator, guides),
+        guides=guides,
+        guide_rows=guide_rows,
+        fit=fit,
+        names=tuple(names),
     )
 
 
-@dataclass(frozen=True, kw_only=True)
+def calls_of_slots(generator: Generator, guides: Guides | None) -> tuple[int, ...]:
+    """Network calls of the images of a class, as they take turns over the slots."""
+    strengths = guides.strengths if guides else (None,)
+    return tuple(generator.predicted_calls(strength) for strength in strengths)
+
+
+@dataclass(frozen=True, slots=True)
 class PlanRow:
     """One intended image.
 
@@ -106,6 +144,10 @@ class PlanRow:
         prompt: what the generator is asked for.
         modifier_id: index of its modifier, or None.
         predicted_calls: network calls it should take.
+        guide: position of its guide among the real training rows, or None.
+        guide_label: class of its guide.
+        guide_sha256: of the guide's pixels.
+        strength: how far it leaves its guide.
     """
 
     image_id: str
@@ -117,6 +159,19 @@ class PlanRow:
     prompt: str
     modifier_id: int | None
     predicted_calls: int
+    guide: int | None = None
+    guide_label: int | None = None
+    guide_sha256: str | None = None
+    strength: float | None = None
+
+
+_FIELDS = tuple(PlanRow.__dataclass_fields__)
+
+
+def row_values(row: PlanRow) -> dict[str, Any]:
+    """The JSON values of a row; what a text-to-image row does not have is left out."""
+    values = {name: getattr(row, name) for name in _FIELDS}
+    return {key: item for key, item in values.items() if item is not None or key == "modifier_id"}
 
 
 def check_counts(spec: PoolSpec, counts: Sequence[int]) -> None:
@@ -128,27 +183,63 @@ def check_counts(spec: PoolSpec, counts: Sequence[int]) -> None:
         )
 
 
-def _rows(spec: PoolSpec, labels: Any, slots: Any, attempt: int) -> list[PlanRow]:
-    seeds = image_seeds(spec.pool_seed, labels, slots, spec.n_classes, attempt)
-    triples = zip(labels.tolist(), slots.tolist(), seeds.tolist(), strict=True)
-    return [_row(spec, label, slot, attempt, seed) for label, slot, seed in triples]
+def _rows(
+    spec: PoolSpec, labels: NDArray[np.int64], slots: NDArray[np.int64], attempt: int
+) -> list[PlanRow]:
+    seeds = image_seeds(spec.pool_seed, labels, slots, spec.n_classes, attempt).tolist()
+    guides = _guides(spec, labels, slots)
+    writer = _RowWriter(spec, attempt)
+    places = zip(labels.tolist(), slots.tolist(), seeds, guides, strict=True)
+    return [writer.row(label, slot, seed, guide) for label, slot, seed, guide in places]
 
 
-def _row(spec: PoolSpec, label: int, slot: int, attempt: int, seed: int) -> PlanRow:
-    name = spec.classes[label]
-    text, modifier_id = prompt(spec.prompts, name, slot)
-    identity = {"generator": spec.generator_hash, "prompt": text, "seed": seed}
-    return PlanRow(
-        image_id=content_hash(identity, _ID_DIGITS),
-        label=label,
-        class_name=name,
-        slot=slot,
-        attempt=attempt,
-        seed=seed,
-        prompt=text,
-        modifier_id=modifier_id,
-        predicted_calls=spec.predicted_calls,
-    )
+def _guides(
+    spec: PoolSpec, labels: NDArray[np.int64], slots: NDArray[np.int64]
+) -> Sequence[int | None]:
+    if spec.guides is None or spec.guide_rows is None:
+        return [None] * len(labels)
+    found = np.zeros(len(labels), dtype=np.int64)
+    for label in np.unique(labels):
+        own = labels == label
+        found[own] = choose(spec.guides, spec.guide_rows, spec.pool_seed, int(label), slots[own])
+    chosen: list[int | None] = found.tolist()
+    return chosen
+
+
+class _RowWriter:
+    """Rows of one spec and attempt."""
+
+    def __init__(self, spec: PoolSpec, attempt: int) -> None:
+        self.spec, self.attempt = spec, attempt
+        self.names = spec.names or spec.classes
+
+    def row(self, label: int, slot: int, seed: int, guide: int | None) -> PlanRow:
+        spec = self.spec
+        text, modifier_id = prompt(spec.prompts, self.names[label], slot)
+        identity: dict[str, Any] = {
+            "generator": spec.generator_hash,
+            "prompt": text,
+            "seed": seed,
+        }
+        if spec.fit is not None:
+            identity["fit"] = spec.fit
+        guided: tuple[Any, ...] = ()
+        if guide is not None and spec.guide_rows is not None:
+            digest = spec.guide_rows.hashes[guide]
+            guided = (guide, spec.guide_rows.labels[guide], digest, spec.strength(slot))
+            identity |= {"guide": digest, "strength": spec.strength(slot)}
+        return PlanRow(
+            content_hash(identity, _ID_DIGITS),
+            label,
+            spec.classes[label],
+            slot,
+            self.attempt,
+            seed,
+            text,
+            modifier_id,
+            spec.calls[slot % len(spec.calls)],
+            *guided,
+        )
 
 
 def build_plan(spec: PoolSpec, counts: Sequence[int]) -> list[PlanRow]:
@@ -158,7 +249,7 @@ def build_plan(spec: PoolSpec, counts: Sequence[int]) -> list[PlanRow]:
     plan of a larger one, and that of any smaller budget a subset.
 
     Raises:
-        UsageError: the counts do not fit the classes.
+        UsageError: the counts do not fit the classes, or a class has no guide.
     """
     check_counts(spec, counts)
     sizes = np.asarray(counts, dtype=np.int64)
@@ -169,14 +260,15 @@ def build_plan(spec: PoolSpec, counts: Sequence[int]) -> list[PlanRow]:
 
 
 def retry(spec: PoolSpec, row: PlanRow, attempt: int) -> PlanRow:
-    """The row of another attempt at the slot of ``row``: same prompt, another seed."""
+    """The row of another attempt at the slot of ``row``: same prompt and guide, another seed."""
     labels, slots = np.asarray([row.label]), np.asarray([row.slot])
     return _rows(spec, labels, slots, attempt)[0]
 
 
-def write_plan(path: Path, rows: Iterable[PlanRow]) -> None:
+def write_plan(path: Path, rows: Sequence[PlanRow]) -> None:
     """Write a plan, one JSON object a line, whole or not at all."""
-    write_text(path, "".join(canonical_json(dataclasses.asdict(row)) + "\n" for row in rows))
+    lines = (json.dumps(row_values(row), separators=(",", ":")) + "\n" for row in rows)
+    write_atomic(path, lambda file: file.writelines(line.encode() for line in lines))
 
 
 def read_plan(path: Path) -> list[PlanRow]:
@@ -186,8 +278,8 @@ def read_plan(path: Path) -> list[PlanRow]:
         IntegrityError: the file is not a plan.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-        return [PlanRow(**json.loads(line)) for line in lines]
+        with path.open(encoding="utf-8") as file:
+            return [PlanRow(**json.loads(line)) for line in file]
     except (ValueError, TypeError) as error:
         raise IntegrityError(
             f"Expected a plan of one JSON row a line, but got {error}",

@@ -1,14 +1,15 @@
 """All images ever drawn for one spec, content-addressed, resumable and shared by every budget.
 
 A pool folder holds ``pool.json``, ``plan.jsonl`` (written before any image is drawn),
-``results/part-<worker>.jsonl`` (append-only), ``images/ab/cd/<image_id>.png`` and
-``contact_sheet.png``. A budget is a view of a pool: a list of ids, never a copy.
+``results/part-<worker>.jsonl`` (append-only), ``images/<label>_<class>/<image_id>.png``, which
+torchvision, timm and the datasets library read as it is, and ``contact_sheet.png``. A budget is a
+view of a pool: a list of ids, never a copy.
 """
 
 import hashlib
 import io
-import logging
 import os
+import re
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -16,13 +17,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from filelock import FileLock, Timeout
+from filelock import FileLock
 from numpy.typing import NDArray
 from PIL import Image
 
 from benchmark.errors import DataError, IntegrityError, UsageError
 from benchmark.files import content_hash, read_json, sha256_file, storage_error, write_json
-from benchmark.generation.drawing import Drawer, hopeless
+from benchmark.generation.drawing import Drawer, Materials, hopeless
 from benchmark.generation.ledger import Ledger
 from benchmark.generation.plan import (
     PlanRow,
@@ -34,7 +35,7 @@ from benchmark.generation.plan import (
     retry,
     write_plan,
 )
-from benchmark.generation.results import PoolRow, read_rows, read_sessions
+from benchmark.generation.results import PoolRow, Tail, read_sessions
 from benchmark.generation.seeding import MAX_ATTEMPTS
 from benchmark.generation.sheet import COLUMNS, write_sheet
 from benchmark.paths import pool_dir
@@ -43,9 +44,15 @@ if TYPE_CHECKING:
     from benchmark.generation.cost import GenerationCost
     from benchmark.generation.generator import Generator
 
-LOG = logging.getLogger(__name__)
 Colour = Literal["RGB", "L"]
+_NOTHING = Materials()
 _READERS = min(os.cpu_count() or 1, 8)
+_NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9]+")
+
+
+def class_folder(label: int, name: str) -> str:
+    """The folder of a class: its label first, so that sorted folders are in label order."""
+    return f"{label:04d}_{_NOT_IN_NAMES.sub('_', name).strip('_')[:60]}"
 
 
 class Pool:
@@ -95,21 +102,33 @@ class Pool:
         """Where the contact sheet is."""
         return self.folder / "contact_sheet.png"
 
-    def image_path(self, image_id: str) -> Path:
-        """Where an image is, two folders deep so that no folder grows large."""
-        return self.folder / "images" / image_id[:2] / image_id[2:4] / f"{image_id}.png"
+    def image_path(self, row: PlanRow | PoolRow) -> Path:
+        """Where the image of a row is."""
+        folder = class_folder(row.label, self.spec.classes[row.label])
+        return self.folder / "images" / folder / f"{row.image_id}.png"
 
-    def ledger(self) -> Ledger:
+    def ledger(self, tail: Tail | None = None) -> Ledger:
         """Everything recorded so far."""
-        return Ledger(self.spec, read_rows(self.results_folder), read_sessions(self.results_folder))
+        rows = (tail or Tail(self.results_folder)).new()
+        return Ledger(self.spec, rows, read_sessions(self.results_folder))
 
     def ensure(
-        self, counts: Sequence[int], generator: "Generator", progress: bool = True
+        self,
+        counts: Sequence[int],
+        generator: "Generator",
+        materials: Materials = _NOTHING,
+        progress: bool = True,
     ) -> "GenerationCost":
         """Draw what is missing of ``counts[k]`` images of each class k, and nothing else.
 
-        Missing and corrupt files are drawn again. Safe against kills at any moment; a second
-        process waits for the first, then finds its work done.
+        Missing and corrupt files are drawn again. Safe against kills at any moment; several
+        processes share the work, and each returns when all of it is done.
+
+        Args:
+            counts: images of each class.
+            generator: the pool's own.
+            materials: guides and adapters, where the spec has them.
+            progress: whether to show a bar.
 
         Returns:
             The cost of these images as if drawn alone, with the totals of the pool.
@@ -124,9 +143,11 @@ class Pool:
             self._check_generator(generator)
             with self._locked():
                 self._extend_plan(counts)
-                missing = self._missing(counts)
-                if missing:
-                    self._drawer(generator).run(missing, progress=progress)
+            tail = Tail(self.results_folder)
+            missing = self._missing(counts, tail)
+            if missing:
+                self._drawer(generator, materials, tail, progress).run(missing)
+            with self._locked():
                 self._write_sheet()
         return self.cost(counts)
 
@@ -143,16 +164,25 @@ class Pool:
                 todo="open the pool with pool_spec(generator, ...)",
             )
 
-    def _drawer(self, generator: "Generator") -> Drawer:
-        return Drawer(self.spec, self.folder, self.results_folder, self.image_path, generator)
+    def _drawer(
+        self, generator: "Generator", materials: Materials, tail: Tail, progress: bool
+    ) -> Drawer:
+        return Drawer(
+            self.spec,
+            self.folder,
+            self.results_folder,
+            self.image_path,
+            generator,
+            materials,
+            tail,
+            progress,
+        )
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
+        """Hold the pool for the moment that writing its plan or its sheet takes."""
         lock = FileLock(self.folder / ".lock")
         try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            LOG.warning("Waiting for another process that draws pool %s", self.spec.key)
             lock.acquire()
         except OSError as error:
             raise storage_error(self.folder, error) from error
@@ -169,8 +199,8 @@ class Pool:
         if union != before or not self.plan_path.exists():
             write_plan(self.plan_path, build_plan(self.spec, union))
 
-    def _missing(self, counts: Sequence[int]) -> list[PlanRow]:
-        ledger = self.ledger()
+    def _missing(self, counts: Sequence[int], tail: Tail | None = None) -> list[PlanRow]:
+        ledger = self.ledger(tail)
         wanted = build_plan(self.spec, counts)
         open_rows = [row for row in wanted if not self._intact(ledger.accepted(row))]
         return [self._next_attempt(row, ledger) for row in open_rows]
@@ -186,7 +216,7 @@ class Pool:
     def _intact(self, row: PoolRow | None) -> bool:
         if row is None:
             return False
-        path = self.image_path(row.image_id)
+        path = self.image_path(row)
         return path.is_file() and sha256_file(path) == row.sha256
 
     def _write_sheet(self) -> None:
@@ -197,8 +227,8 @@ class Pool:
         for row in build_plan(self.spec, first):
             done = ledger.accepted(row)
             title = f"{row.class_name} ({drawn[row.label]})"
-            if done is not None and self.image_path(done.image_id).is_file():
-                rows.setdefault(title, []).append(self.image_path(done.image_id))
+            if done is not None and self.image_path(done).is_file():
+                rows.setdefault(title, []).append(self.image_path(done))
         write_sheet(self.sheet_path, rows)
 
     def cost(self, counts: Sequence[int]) -> "GenerationCost":
@@ -267,7 +297,7 @@ class Pool:
             DataError: the file is missing.
             IntegrityError: its bytes differ.
         """
-        path = self.image_path(row.image_id)
+        path = self.image_path(row)
         todo = "run again: missing and corrupt images are drawn again"
         try:
             data = path.read_bytes()

@@ -8,6 +8,7 @@ import string
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -73,6 +74,10 @@ class PromptSpec:
             raise _bad_template("{class}", self.template)
         if self.modifiers and "modifier" not in fields:
             raise _bad_template("{modifier}", self.template)
+
+    def identity(self) -> dict[str, Any]:
+        """What decides the text of a prompt; hashed into a pool's key."""
+        return {"template": self.template, "modifiers": list(self.modifiers)}
 
 
 def _bad_template(field: str, template: str) -> UsageError:

@@ -15,7 +15,7 @@ from benchmark.generation.generator import LoadReport
 Status = Literal["ok", "rejected"]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PoolRow:
     """One drawn image.
 
@@ -56,6 +56,7 @@ class Session:
         guidance_factor: network calls at each step.
         knowledge: outside knowledge tags of the generator.
         load: device, loading time, FLOPs, library versions.
+        adapters: SHA-256 of each file of fitted weights that was drawn with.
     """
 
     worker: str
@@ -63,6 +64,15 @@ class Session:
     guidance_factor: int
     knowledge: tuple[str, ...]
     load: LoadReport
+    adapters: tuple[str, ...] = ()
+
+
+_FIELDS = tuple(field.name for field in dataclasses.fields(PoolRow))
+
+
+def values(row: PoolRow) -> dict[str, Any]:
+    """The JSON values of a row."""
+    return {name: getattr(row, name) for name in _FIELDS}
 
 
 def append_rows(file: IO[str], rows: Iterable[PoolRow], path: Path) -> None:
@@ -72,7 +82,7 @@ def append_rows(file: IO[str], rows: Iterable[PoolRow], path: Path) -> None:
         StorageError: the disk is full or the file cannot be written.
     """
     try:
-        file.writelines(canonical_json(dataclasses.asdict(row)) + "\n" for row in rows)
+        file.writelines(canonical_json(values(row)) + "\n" for row in rows)
         file.flush()
         os.fsync(file.fileno())
     except OSError as error:
@@ -90,11 +100,37 @@ def _parse(line: str, path: Path, number: int) -> PoolRow:
         ) from error
 
 
-def _file_rows(path: Path) -> Iterator[PoolRow]:
-    text = path.read_text(encoding="utf-8", errors="replace")
-    # What follows the last newline is a row cut short by a kill; its image is drawn again.
-    for number, line in enumerate(text.split("\n")[:-1], start=1):
-        yield _parse(line, path, number)
+@dataclass
+class Tail:
+    """Reads the rows of a folder as they are written: each call returns what is new.
+
+    Attributes:
+        folder: of the result files.
+    """
+
+    folder: Path
+    _read: dict[Path, tuple[int, int]] = dataclasses.field(default_factory=dict)
+
+    def new(self) -> list[PoolRow]:
+        """Rows that no earlier call returned, by worker; a line still being written is left.
+
+        Raises:
+            IntegrityError: a line that is not a row.
+        """
+        paths = sorted(self.folder.glob("part-*.jsonl"))
+        return [row for path in paths for row in self._new_in(path)]
+
+    def _new_in(self, path: Path) -> Iterator[PoolRow]:
+        offset, number = self._read.get(path, (0, 0))
+        with path.open("rb") as file:
+            file.seek(offset)
+            for line in file:
+                # What follows the last newline may be cut short by a kill.
+                if not line.endswith(b"\n"):
+                    break
+                offset, number = offset + len(line), number + 1
+                yield _parse(line.decode("utf-8", "replace"), path, number)
+        self._read[path] = (offset, number)
 
 
 def read_rows(folder: Path) -> list[PoolRow]:
@@ -103,8 +139,7 @@ def read_rows(folder: Path) -> list[PoolRow]:
     Raises:
         IntegrityError: a line that is not a row.
     """
-    paths = sorted(folder.glob("part-*.jsonl"))
-    return [row for path in paths for row in _file_rows(path)]
+    return Tail(folder).new()
 
 
 def write_session(folder: Path, session: Session) -> None:
@@ -112,10 +147,11 @@ def write_session(folder: Path, session: Session) -> None:
     write_json(folder / f"session-{session.worker}.json", dataclasses.asdict(session))
 
 
-def _session(values: dict[str, Any]) -> Session:
-    load = LoadReport(**values.pop("load"))
-    knowledge = tuple(values.pop("knowledge"))
-    return Session(load=load, knowledge=knowledge, **values)
+def _session(found: dict[str, Any]) -> Session:
+    load = LoadReport(**found.pop("load"))
+    knowledge = tuple(found.pop("knowledge"))
+    adapters = tuple(found.pop("adapters", ()))
+    return Session(load=load, knowledge=knowledge, adapters=adapters, **found)
 
 
 def read_sessions(folder: Path) -> dict[str, Session]:

@@ -20,6 +20,7 @@ LOG = logging.getLogger(__name__)
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 _BASE_NAMES = ("diffusion_pytorch_model", "model")
 _UNUSED = ("safety_checker", "feature_extractor", "image_encoder")
+LORA_FILE = "pytorch_lora_weights.safetensors"
 _MAX_HEADER = 100_000_000
 
 
@@ -170,6 +171,11 @@ def weights_hash(folder: Path, variant: str | None = None) -> str:
     return content_hash(list(zip(names, digests, strict=True)), 16)
 
 
+def file_hash(path: Path) -> str:
+    """Hash of one weights file's content, 16 hex digits, remembered as in ``weights_hash``."""
+    return _digests([path])[0][:16]
+
+
 def _digests(files: Iterable[Path]) -> list[str]:
     path = cache_root() / "file-hashes.json"
     known = _known(path)
@@ -210,15 +216,45 @@ def fetch(weights: str, revision: str | None, variant: str | None = None) -> Pat
     return _download(weights, revision, variant)
 
 
+def locate_lora(lora: str, revision: str | None, fetch_command: str) -> Path:
+    """The file of low-rank weights given as a file, a folder or a hub id; never downloads.
+
+    Raises:
+        DataError: there is no such file, or the hub's was not fetched.
+    """
+    path = Path(lora).expanduser()
+    if path.is_file():
+        return path
+    if not path.is_dir() and _HUB_ID.fullmatch(lora):
+        path = _hub_folder(lora, revision, fetch_command)
+    if not (path / LORA_FILE).is_file():
+        raise DataError(
+            f"Expected {LORA_FILE}, but got none", where=path, todo="check generator.lora"
+        )
+    return path / LORA_FILE
+
+
+def fetch_lora(lora: str, revision: str | None) -> None:
+    """Download low-rank weights of the hub; files and folders are left as they are.
+
+    Raises:
+        DataError: the hub cannot be reached, or has no such revision.
+    """
+    if not Path(lora).expanduser().exists():
+        _snapshot(lora, revision, [LORA_FILE])
+
+
 def _download(weights: str, revision: str | None, variant: str | None) -> Path:
+    return _snapshot(weights, revision, _patterns(variant))
+
+
+def _snapshot(weights: str, revision: str | None, patterns: list[str]) -> Path:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
     try:
         _reach_hub()
-        return Path(
-            snapshot_download(weights, revision=revision, allow_patterns=_patterns(variant))
-        )
+        return Path(snapshot_download(weights, revision=revision, allow_patterns=patterns))
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
         raise DataError(
             f"Expected to fetch {weights} at revision {revision}, but got {_first_line(error)}",

@@ -26,16 +26,16 @@ def test_measured_calls_are_the_predicted_ones(
     values = tiny_values(tiny_pipeline, scheduler=scheduler, spacing=None, guidance=guidance)
     generator = build_generator({**values, "steps": 3}, "cpu")
     drawn = generator.draw(PROMPTS, [1, 2, 3])
-    assert drawn.calls == 3 * generator.predicted_calls
+    assert drawn.calls == 3 * generator.predicted_calls()
 
 
 @pytest.mark.parametrize("scheduler", ["DPMSolverMultistep", "EulerAncestralDiscrete"])
 def test_an_image_does_not_depend_on_its_batch(tiny_pipeline: Path, scheduler: str) -> None:
     generator = build_generator(tiny_values(tiny_pipeline, scheduler=scheduler), "cpu")
-    pairs = list(zip(PROMPTS, [1, 2, 3], strict=True))
-    together, _ = generator.draw_values(pairs)  # type: ignore[attr-defined]
-    for index, pair in enumerate(pairs):
-        alone, _ = generator.draw_values([pair])  # type: ignore[attr-defined]
+    jobs = [(text, seed, None) for text, seed in zip(PROMPTS, [1, 2, 3], strict=True)]
+    together, _ = generator.draw_values(jobs)  # type: ignore[attr-defined]
+    for index, job in enumerate(jobs):
+        alone, _ = generator.draw_values([job])  # type: ignore[attr-defined]
         assert np.abs(alone[0] - together[index]).max() < 1e-4
     assert np.abs(together[0] - together[2]).max() > 1e-2
 
@@ -74,8 +74,8 @@ def test_channels_last_changes_nothing_visible(tiny_pipeline: Path) -> None:
     plain = build_generator(tiny_values(tiny_pipeline), "cpu")
     fast = build_generator(tiny_values(tiny_pipeline, channels_last=True), "cpu")
     assert plain.fingerprint() == fast.fingerprint()
-    pairs = [("a photo of one", 5)]
-    difference = plain.draw_values(pairs)[0] - fast.draw_values(pairs)[0]  # type: ignore[attr-defined]
+    jobs = [("a photo of one", 5, None)]
+    difference = plain.draw_values(jobs)[0] - fast.draw_values(jobs)[0]  # type: ignore[attr-defined]
     assert np.abs(difference).max() < 1e-4
 
 

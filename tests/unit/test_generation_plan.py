@@ -32,7 +32,7 @@ def test_rows_are_sorted_and_complete() -> None:
 
 
 def test_key_depends_on_what_images_look_like_only() -> None:
-    assert replace(SPEC, predicted_calls=99).key == SPEC.key
+    assert replace(SPEC, calls=(99,)).key == SPEC.key
     renamed = replace(SPEC.prompts, modifier_set="other")
     assert replace(SPEC, prompts=renamed).key == SPEC.key
     others = [

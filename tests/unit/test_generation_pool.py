@@ -115,7 +115,7 @@ def test_images_are_lossless() -> None:
     pool = Pool.open(stub_spec(generator))
     pool.ensure([1, 0, 0], generator)
     row = pool.subset([1, 0, 0])[0]
-    with Image.open(pool.image_path(row.image_id)) as image:
+    with Image.open(pool.image_path(row)) as image:
         assert np.array_equal(np.asarray(image), np.asarray(generator._image(row.seed)))
 
 
