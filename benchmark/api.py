@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmark import records
-from benchmark.errors import DataError, UsageError
+from benchmark.errors import DataError
 from benchmark.files import write_bytes, write_text
 from benchmark.leaderboard import Table, build
 from benchmark.report import blocks, tables
@@ -83,21 +83,59 @@ def generate(*overrides: str) -> PoolReport:
     """
     from benchmark.compose import quiet_libraries, settings
     from benchmark.experiment import resolve
-    from benchmark.generation.sources import Drawn
-    from benchmark.runner import check_generation
-    from benchmark.supply import fill_pool
+    from benchmark.supply import check_supply, fill_pool
 
     quiet_libraries()
     experiment = resolve(settings(overrides))
-    if experiment.request is None or not isinstance(experiment.request.source, Drawn):
-        raise UsageError(
-            f"'{experiment.label}' generates no images",
-            where="method",
-            todo="choose a method with a supply: python -m benchmark ls methods",
-        )
-    check_generation(experiment)
-    pool, cost = fill_pool(experiment)
+    check_supply(experiment)
+    pool, cost = fill_pool(experiment, lambda: experiment.settings.dataset.load(experiment.seed))
     return PoolReport(pool.folder, pool.sheet_path, sum(experiment.allocation.add), cost)
+
+
+@dataclass(frozen=True)
+class PlanReport:
+    """What ``plan`` wrote.
+
+    Attributes:
+        path: the plan, one JSON object a line.
+        images: rows that the budget takes from it.
+        real: real images kept beside them.
+        missing: images still to be drawn.
+        predicted: what drawing all of them takes: images, calls, fitting.
+        notes: what a reader should know.
+    """
+
+    path: Path
+    images: int
+    real: int
+    missing: int
+    predicted: Any
+    notes: tuple[str, ...]
+
+
+def plan(*overrides: str) -> PlanReport:
+    """Write down every image that an experiment would draw, and draw none.
+
+    Raises:
+        UsageError: the method asks for no generated images, or the plan exceeds a limit.
+    """
+    from benchmark.compose import quiet_libraries, settings
+    from benchmark.experiment import resolve
+    from benchmark.supply import drawing
+
+    quiet_libraries()
+    experiment = resolve(settings(overrides))
+    add = experiment.allocation.add
+    pool = drawing(experiment, lambda: experiment.settings.dataset.load(experiment.seed)).pool
+    pool.plan(add)
+    return PlanReport(
+        path=pool.plan_path,
+        images=sum(add),
+        real=sum(experiment.allocation.keep),
+        missing=pool.missing(add),
+        predicted=experiment.predicted,
+        notes=experiment.allocation.notes,
+    )
 
 
 def collect(out: Path = DEFAULT_OUT, records_dir: Path = DEFAULT_RECORDS) -> list[Path]:

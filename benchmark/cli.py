@@ -21,17 +21,17 @@ Exit codes:
 Each verb explains itself: python -m benchmark VERB --help
 """
 
-import argparse
 import os
 import sys
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 from benchmark import __version__
 from benchmark.errors import BenchError, IntegrityError, UsageError, nearest, unknown
+from benchmark.words import Parser
 
 if TYPE_CHECKING:
     from benchmark.leaderboard import Table
@@ -39,31 +39,8 @@ if TYPE_CHECKING:
 BUG, INTERRUPTED, PIPE = 70, 130, 141
 
 
-class _Parser(argparse.ArgumentParser):
-    """An argument parser whose errors are ours."""
-
-    def __init__(self, verb: str, usage: str) -> None:
-        super().__init__(
-            prog=f"python -m benchmark {verb}",
-            usage=f"%(prog)s {usage}",
-            description=VERBS[verb].summary,
-            allow_abbrev=False,
-        )
-
-    def error(self, message: str) -> NoReturn:
-        raise UsageError(message[:1].upper() + message[1:], where=self.prog, todo="see --help")
-
-    def strict(self, args: Sequence[str]) -> argparse.Namespace:
-        """Parse all of ``args``; an unknown flag is refused with the nearest ones."""
-        found, rest = self.parse_known_args(args)
-        for word in rest:
-            raise unknown("argument", word, self._option_string_actions, where=self.prog)
-        return found
-
-    def overrides(self, args: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
-        """Parse ``args``, keeping words of the form key=value as overrides."""
-        words = [word for word in args if "=" in word and not word.startswith("--")]
-        return self.strict([word for word in args if word not in words]), words
+def _parser(verb: str, usage: str) -> Parser:
+    return Parser(verb, usage, VERBS[verb].summary)
 
 
 def _width() -> int | None:
@@ -79,17 +56,14 @@ def _run(args: Sequence[str]) -> int:
 
 
 def _generate(args: Sequence[str]) -> int:
-    _, words = _Parser("generate", "[KEY=VALUE ...]").overrides(args)
-    from benchmark import api
+    from benchmark.generate_cli import main as generate
 
-    found = api.generate(*words)
-    print(f"{found.images:,} images in {found.folder}; contact sheet: {found.sheet}")
-    return 0
+    return generate(args)
 
 
 def _prepare(args: Sequence[str]) -> int:
     usage = "dataset=NAME [source=PATH] [split=PATH] [KEY=VALUE ...]"
-    _, words = _Parser("prepare", usage).overrides(args)
+    _, words = _parser("prepare", usage).overrides(args)
     pairs = [word.partition("=") for word in words if word.startswith(("source=", "split="))]
     paths = {key: str(Path(value).expanduser()) for key, _, value in pairs}
     from benchmark import api
@@ -100,7 +74,7 @@ def _prepare(args: Sequence[str]) -> int:
 
 
 def _ls(args: Sequence[str]) -> int:
-    parser = _Parser("ls", "[NOUN]")
+    parser = _parser("ls", "[NOUN]")
     parser.add_argument("noun", nargs="?", help="methods, datasets, ..., or runs; all if left out")
     parser.add_argument("--out", type=Path, default=Path("runs"), help="for `ls runs`: the folder")
     given = parser.strict(args)
@@ -113,7 +87,7 @@ def _ls(args: Sequence[str]) -> int:
 
 
 def _show(args: Sequence[str]) -> int:
-    parser = _Parser("show", "GROUP=NAME")
+    parser = _parser("show", "GROUP=NAME")
     parser.add_argument("name", help="such as dataset=NAME, or a name that only one entry has")
     given = parser.strict(args)
     from benchmark.show import show
@@ -123,7 +97,7 @@ def _show(args: Sequence[str]) -> int:
 
 
 def _status(args: Sequence[str]) -> int:
-    parser = _Parser("status", "[--out DIR]")
+    parser = _parser("status", "[--out DIR]")
     parser.add_argument("--out", type=Path, default=Path("runs"), help="the folder of runs")
     given = parser.strict(args)
     from benchmark.status import status
@@ -133,7 +107,7 @@ def _status(args: Sequence[str]) -> int:
 
 
 def _report(args: Sequence[str]) -> int:
-    parser = _Parser("report", "[--records DIR] [--tables DIR] [--collect] [--out DIR] [--check]")
+    parser = _parser("report", "[--records DIR] [--tables DIR] [--collect] [--out DIR] [--check]")
     board = Path("leaderboards")
     committed = "records to read (default: leaderboards/records, else the runs)"
     parser.add_argument("--records", type=Path, help=committed)
@@ -168,7 +142,7 @@ def _print_boards(boards: Sequence["Table"]) -> None:
 
 
 def _check(args: Sequence[str]) -> int:
-    parser = _Parser("check", "records [DIR] | component NAME")
+    parser = _parser("check", "records [DIR] | component NAME")
     parser.add_argument("what", choices=["records", "component"], help="what to check")
     named = "a folder of records (default: leaderboards/records); a component, or package:Class"
     parser.add_argument("target", nargs="?", help=named)
@@ -237,7 +211,7 @@ class Verb:
 
 VERBS = {
     "run": Verb(_run, "train and evaluate; -m for every combination of choices"),
-    "generate": Verb(_generate, "draw the images that a run would need, and a contact sheet"),
+    "generate": Verb(_generate, "draw, plan, list, verify, check, export and import images"),
     "prepare": Verb(_prepare, "verify and convert a data set: dataset=NAME source=PATH"),
     "ls": Verb(_ls, "what there is: methods, datasets, budgets, generators, ..., runs"),
     "show": Verb(_show, "one entry in full: show method=NAME"),

@@ -25,6 +25,7 @@ from benchmark.data.dataset import Dataset
 from benchmark.errors import UsageError, unknown
 from benchmark.generation.budget import Budget
 from benchmark.generation.generator import Generator, build_generator
+from benchmark.generation.protocols import Protocol, named
 from benchmark.identity import plain, presets
 from benchmark.paths import config_dir
 from benchmark.registry import (
@@ -63,6 +64,7 @@ class Settings:
         pool_seed: a number, or "seed".
         modifiers: name of the data set's modifier set.
         score_on: rows that are scored: "test", or training rows outside the subset.
+        protocol: what is equal across methods: images, network calls, device time or steps.
         values: the composed configuration as plain values.
         overrides: the command line's own words.
     """
@@ -78,6 +80,7 @@ class Settings:
     pool_seed: int | str
     modifiers: str
     score_on: str
+    protocol: Protocol
     values: dict[str, Any]
     overrides: tuple[str, ...]
 
@@ -109,6 +112,7 @@ def from_values(values: dict[str, Any], overrides: tuple[str, ...] = ()) -> Sett
         pool_seed=_pool_seed(values["pool_seed"]),
         modifiers=str(values["modifiers"]),
         score_on=_score_on(str(values["score_on"])),
+        protocol=named(str(values["protocol"])),
         values=values,
         overrides=overrides,
     )

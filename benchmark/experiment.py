@@ -3,8 +3,8 @@
 Resolving reads no image and trains nothing; whatever can be refused is refused here.
 """
 
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +14,18 @@ from benchmark.compose import Settings
 from benchmark.data.cards import Card
 from benchmark.errors import UsageError
 from benchmark.files import content_hash
-from benchmark.generation.budget import Allocation, Budget, allocate
+from benchmark.generation.budget import Allocation, Budget, counts_only
 from benchmark.generation.budget import label as budget_label
 from benchmark.generation.budget import resolve as resolve_budget
+from benchmark.generation.limits import Predicted, Prices, check_limits, predict
+from benchmark.generation.protocols import (
+    NEUTRAL,
+    Protocol,
+    allocate_under,
+    deciding,
+    derives_counts,
+    levelled,
+)
 from benchmark.generation.sources import Drawn
 
 TRACKS = {"synthetic": "synthetic", "web": "web", "heldout_real": "oracle", "real": "real"}
@@ -33,6 +42,7 @@ class Experiment:
         request: images the method asks for, or None.
         budget: with "auto" resolved.
         allocation: real images kept and images added, by class.
+        predicted: what drawing the added images will take.
     """
 
     settings: Settings
@@ -41,6 +51,17 @@ class Experiment:
     request: ImageRequest | None
     budget: Budget
     allocation: Allocation
+    predicted: Predicted
+
+    @property
+    def protocol(self) -> Protocol:
+        """What is equal across the methods that this experiment may be compared with."""
+        return self.settings.protocol
+
+    @property
+    def fixed_rows(self) -> int | None:
+        """Rows that every method's epochs are counted on; None where they are its own."""
+        return sum(self.task.counts_real) if self.protocol == "iso_training" else None
 
     @property
     def seed(self) -> int:
@@ -67,8 +88,10 @@ class Experiment:
         }
         if chosen.score_on != "test":
             values["score_on"] = chosen.score_on
+        if self.protocol != NEUTRAL:
+            values["budget_protocol"] = self.protocol
         if self.request or self.budget.kind != "none" or self.budget.keep_real is not None:
-            values["budget"] = identity.plain(self.budget)
+            values["budget"] = identity.plain(deciding(self.budget, self.protocol))
         if self.request and isinstance(self.request.source, Drawn):
             values["generator"] = self._generator()
             values["pool_seed"] = chosen.pool_seed
@@ -90,7 +113,7 @@ class Experiment:
     def label(self) -> str:
         """The readable name of the method, with the budget where it is not the method's own."""
         name = identity.label(self.settings.stack.components)
-        own = self.settings.budget == Budget(kind="auto")
+        own = not derives_counts(self.protocol) and _is_default(self.settings.budget)
         return name if own else f"{name} @ {budget_label(self.budget)}"
 
     @property
@@ -116,15 +139,61 @@ def resolve(settings: Settings) -> Experiment:
     """Work out the budget of an experiment and check that the parts fit together.
 
     Raises:
-        UsageError: the budget and the method do not fit.
+        UsageError: the budget and the method do not fit, or the plan exceeds a limit.
     """
     card: Card = settings.dataset.card(settings.seed)
     counts = tuple(card.counts)
     task = Task(card.name, card.classes, counts, counts, card.image_size, settings.modifiers)
     request = settings.stack.request_images(task)
+    budget = _budget(settings, request)
+    prices = _prices(settings, request, sum(map(bool, counts)))
+    allocation = _allocation(settings.protocol if request else NEUTRAL, card, budget, prices)
+    _check_allocation(allocation, request)
+    predicted = predict(allocation.add, prices, budget)
+    check_limits(budget, predicted, partial(_price, card, prices))
+    trained = replace(task, counts_train=allocation.counts_train)
+    return Experiment(settings, card, trained, request, budget, allocation, predicted)
+
+
+def _is_default(budget: Budget) -> bool:
+    """Whether nothing that decides counts was asked for."""
+    return counts_only(budget) == Budget(kind="auto")
+
+
+def _budget(settings: Settings, request: ImageRequest | None) -> Budget:
+    if derives_counts(settings.protocol):
+        derived = levelled(settings.budget, settings.protocol)
+        # a method that adds nothing spends nothing, and is what the others are compared with
+        return derived if request else replace(derived, kind="none")
     own = request.default_budget if request else Budget(kind="none")
-    budget = resolve_budget(settings.budget, own)
-    allocation = allocate(budget, counts, many_above=card.conventions[0].many)
+    return resolve_budget(settings.budget, own)
+
+
+def _prices(settings: Settings, request: ImageRequest | None, n_classes: int) -> Prices:
+    """What images of the method's supply take; free where no network draws them."""
+    if request is None or not isinstance(request.source, Drawn):
+        return Prices(supply=f"{request.origin} images" if request else "no images")
+    source, generator = request.source, settings.generator
+    strengths = source.guides.strengths if source.guides else (None,)
+    calls = tuple(generator.predicted_calls(strength) for strength in strengths)
+    if source.fit is None:
+        return Prices(calls)
+    from benchmark.generation.fitting.cost import predicted_network_calls
+
+    return Prices(calls, predicted_network_calls(source.fit, n_classes))
+
+
+def _allocation(protocol: Protocol, card: Card, budget: Budget, prices: Prices) -> Allocation:
+    many = card.conventions[0].many
+    return allocate_under(protocol, budget, card.counts, prices, many_above=many)
+
+
+def _price(card: Card, prices: Prices, budget: Budget) -> Predicted:
+    """What another budget would take whose counts are given."""
+    return predict(_allocation(NEUTRAL, card, budget, prices).add, prices, budget)
+
+
+def _check_allocation(allocation: Allocation, request: ImageRequest | None) -> None:
     if sum(allocation.add) and request is None:
         raise UsageError(
             f"The budget adds {sum(allocation.add):,} images, but no component supplies any",
@@ -134,12 +203,3 @@ def resolve(settings: Settings) -> Experiment:
     if sum(allocation.counts_train) == 0:
         todo = "raise budget.amount, or leave budget.keep_real out"
         raise UsageError("The budget leaves no training image", where="budget", todo=todo)
-    trained = Task(
-        card.name,
-        card.classes,
-        counts,
-        allocation.counts_train,
-        card.image_size,
-        settings.modifiers,
-    )
-    return Experiment(settings, card, trained, request, budget, allocation)

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass, field
+from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ class Job:
         compile: whether to compile the network.
         progress: whether to show a progress bar.
         logger: where curves go besides the history file.
+        fixed_rows: see ``plan_stages``.
     """
 
     stack: Stack
@@ -45,6 +47,7 @@ class Job:
     compile: bool
     progress: bool
     logger: Logger
+    fixed_rows: int | None = None
 
     @property
     def checkpoint(self) -> Path:
@@ -89,12 +92,33 @@ def base_steps(recipe: RecipeConfig, rows: int) -> int:
     return amount * per_epoch if recipe.steps.unit == "epochs" else amount
 
 
-def plan_stages(stack: Stack, rows: TrainSet, recipe: RecipeConfig, seed: int) -> list[StagePlan]:
-    """The stages of a run with their rows and steps; a share of the base stage's steps each."""
-    total = base_steps(recipe, len(rows))
+def plan_stages(
+    stack: Stack, rows: TrainSet, recipe: RecipeConfig, seed: int, fixed_rows: int | None = None
+) -> list[StagePlan]:
+    """The stages of a run with their rows and steps; a share of the base stage's steps each.
+
+    Args:
+        stack: the method.
+        rows: all training rows.
+        recipe: what all methods share.
+        seed: of the run.
+        fixed_rows: rows of the plain long-tailed set, to make every method take the same steps:
+            epochs are counted on them, and the shares are scaled to add up to 1. None counts
+            epochs on ``rows``, and a further stage adds its share.
+    """
+    stages = stack.stages([Stage("base")])
+    total = base_steps(recipe, fixed_rows or len(rows))
+    shares = [stage.share for stage in stages]
+    lengths = _split(shares, total) if fixed_rows else [round(share * total) for share in shares]
     plans = []
-    for stage in stack.stages([Stage("base")]):
+    for stage, steps in zip(stages, lengths, strict=True):
         chosen = rows.select(stage.rows, seed, stage.name)
         per_epoch = math.ceil(len(chosen) / recipe.batch_size)
-        plans.append(StagePlan(stage, chosen, max(1, round(stage.share * total)), per_epoch))
+        plans.append(StagePlan(stage, chosen, max(1, steps), per_epoch))
     return plans
+
+
+def _split(shares: list[float], total: int) -> list[int]:
+    """``total`` steps in proportion to ``shares``, none lost to rounding."""
+    ends = [round(total * end / sum(shares)) for end in accumulate(shares)]
+    return [end - start for start, end in pairwise([0, *ends])]

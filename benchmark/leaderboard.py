@@ -1,42 +1,25 @@
 """Leaderboards as a pure function of records: which rows share a table, and how they rank.
 
-A table holds one data set, protocol, split rule, recipe, step rule, selection and backbone.
+A table holds the records of one key (``table_key``).
 Tracks are ranked within and shown across. Rows with fewer than three seeds stay unranked.
 """
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import groupby
 from typing import Any
 
 from benchmark import stats
 from benchmark.errors import IntegrityError, UsageError, unknown
-from benchmark.files import content_hash
 from benchmark.metrics import GROUPS
 from benchmark.record_models import TRACKS, Design, Record, Track
+from benchmark.spending import Spent, check_cost, spent
 from benchmark.stats import Difference, Estimate, Values
+from benchmark.table_key import TableKey, key_of
 
 # Sorting and equality must not hang on the last bits of a mean.
 _SORT_DECIMALS = 10
-
-
-@dataclass(frozen=True, order=True)
-class TableKey:
-    """What all rows of a table share."""
-
-    dataset: str
-    protocol: int
-    split_rule: str
-    recipe: str
-    recipe_hash: str
-    steps_rule: str
-    backbone: str
-    selection: str
-
-    @property
-    def short_hash(self) -> str:
-        """Eight hex digits that tell tables apart, for file names."""
-        return content_hash(list(map(str, vars(self).values())), 8)
 
 
 @dataclass(frozen=True)
@@ -93,11 +76,10 @@ class Row:
         """Accuracy by seed."""
         return {record.seed: record.metrics.accuracy for record in self.records}
 
-    @property
-    def network_calls(self) -> float:
-        """Mean network calls of generation over seeds."""
-        costs = [record.cost.generation for record in self.records]
-        return stats.mean([cost.network_calls_measured if cost else 0 for cost in costs])
+    @cached_property
+    def spent(self) -> Spent:
+        """What the added images took, as means over seeds."""
+        return spent(self.records)
 
     @property
     def train_seconds(self) -> float:
@@ -135,20 +117,6 @@ class Table:
     rows: tuple[Row, ...]
 
 
-def key_of(record: Record) -> TableKey:
-    """The table a record belongs to."""
-    return TableKey(
-        dataset=record.dataset.name,
-        protocol=record.protocol,
-        split_rule=record.dataset.split.rule_hash,
-        recipe=record.recipe.name,
-        recipe_hash=content_hash(record.recipe.config),
-        steps_rule=record.recipe.steps_rule,
-        backbone=record.backbone.name,
-        selection=record.selection,
-    )
-
-
 def build(records: Iterable[Record], reference: str | None = None) -> list[Table]:
     """All tables of a set of records, in the order of their keys.
 
@@ -158,10 +126,12 @@ def build(records: Iterable[Record], reference: str | None = None) -> list[Table
             with the fewest components.
 
     Raises:
-        IntegrityError: two different records of one experiment and seed, or records of one table
-            with different designs or conventions.
+        IntegrityError: two different records of one experiment and seed, records of one table
+            with different designs or conventions, or one that does not say what its images took.
     """
     kept = sorted(distinct(records), key=lambda r: (key_of(r), r.experiment.hash, r.seed))
+    for record in kept:
+        check_cost(record)
     return [_table(key, list(part), reference) for key, part in groupby(kept, key_of)]
 
 

@@ -16,6 +16,7 @@ from benchmark.component import Net
 from benchmark.data.batches import Meter
 from benchmark.experiment import Experiment
 from benchmark.generation.budget import label as budget_label
+from benchmark.generation.protocols import limit_of
 from benchmark.job import Progress, StagePlan
 from benchmark.registry import COMPONENTS
 from benchmark.supply import Supplied
@@ -113,9 +114,14 @@ def _experiment_block(experiment: Experiment) -> record_models.Experiment:
 
 
 def _budget_block(experiment: Experiment) -> record_models.BudgetSpent:
-    allocation = experiment.allocation
+    allocation, protocol = experiment.allocation, experiment.protocol
     return record_models.BudgetSpent(
-        label=budget_label(experiment.budget), keep=allocation.keep, add=allocation.add
+        label=budget_label(experiment.budget),
+        keep=allocation.keep,
+        add=allocation.add,
+        protocol=protocol,
+        limit=limit_of(experiment.budget, protocol),
+        cut_rule=allocation.cut_rule,
     )
 
 

@@ -18,7 +18,9 @@ from pydantic import (
 )
 
 from benchmark import metrics
+from benchmark.generation.budget import CutRule
 from benchmark.generation.cost import GenerationCost
+from benchmark.generation.protocols import NEUTRAL, Protocol
 from benchmark.metrics import Count, Group, Metrics, Share
 
 SCHEMA = "record/1"
@@ -103,11 +105,19 @@ class Method(Block):
 
 
 class BudgetSpent(Block):
-    """Images kept and added in each class."""
+    """Images kept and added in each class.
+
+    ``protocol`` says what is equal across methods, and ``limit`` what a derived budget may spend:
+    network calls under "iso_nfe", device-seconds under "iso_seconds". ``cut_rule`` says which real
+    images stay where not all do.
+    """
 
     label: Name
     keep: tuple[Count, ...]
     add: tuple[Count, ...]
+    protocol: Protocol = NEUTRAL
+    limit: Seconds | None = None
+    cut_rule: CutRule = "subset_order"
 
 
 class Pool(Block):

@@ -22,13 +22,12 @@ from benchmark.evaluate import logits
 from benchmark.experiment import Experiment
 from benchmark.files import sha256_file, storage_error, write_json
 from benchmark.generation.budget import label as budget_label
-from benchmark.generation.sources import Drawn
 from benchmark.job import Job
 from benchmark.logs import make_logger
 from benchmark.models import check_backbone
 from benchmark.optim import make_optimizer
 from benchmark.record_builder import Outcome, build_record
-from benchmark.supply import Supplied, supply
+from benchmark.supply import Supplied, check_supply, supply
 from benchmark.train import train
 
 LOCK_SECONDS = 2.0
@@ -62,23 +61,12 @@ def preflight(experiment: Experiment) -> None:
     """
     if _finished(experiment) is not None:
         return
-    check_generation(experiment)
+    check_supply(experiment)
     chosen = experiment.settings
     _device(experiment)
     check_views(chosen.stack.views(chosen.recipe))
     check_backbone(chosen.backbone, experiment.card.image_size)
     make_optimizer([nn.Parameter(torch.zeros(1, 1))], chosen.recipe.optimizer)
-
-
-def check_generation(experiment: Experiment) -> None:
-    """Refuse absent weights and impossible generation.
-
-    Raises:
-        BenchError: what is wrong and what to do.
-    """
-    request = experiment.request
-    if request and isinstance(request.source, Drawn) and sum(experiment.allocation.add):
-        experiment.settings.generator.check()
 
 
 def _finished(experiment: Experiment) -> records.Record | None:
@@ -134,7 +122,7 @@ def _run(experiment: Experiment) -> records.Record:
     data = experiment.settings.dataset.load(experiment.seed)
     scored = _scored_rows(experiment, data)
     _say_counts(experiment)
-    added = supply(experiment, data.heldout)
+    added = supply(experiment, data)
     rows = _rows(experiment, data, added, device)
     _say_stack(experiment)
     outcome = _train_and_score(experiment, rows, scored, device)
@@ -200,6 +188,7 @@ def _train_and_score(
         task=experiment.task,
         rows=rows,
         recipe=chosen.recipe,
+        fixed_rows=experiment.fixed_rows,
         backbone=chosen.backbone,
         seed=experiment.seed,
         device=device,

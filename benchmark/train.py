@@ -31,7 +31,7 @@ def train(job: Job) -> tuple[Net, Progress, list[StagePlan]]:
         Interrupted: SIGTERM or Ctrl-C; the state was saved and ``run`` continues it.
         BenchError: the loss is not finite.
     """
-    plans = plan_stages(job.stack, job.rows, job.recipe, job.seed)
+    plans = plan_stages(job.stack, job.rows, job.recipe, job.seed, job.fixed_rows)
     saved = checkpoints.load(job.checkpoint, job.device) if job.checkpoint.exists() else None
     progress = Progress(**saved["progress"]) if saved else Progress()
     progress.resumed += saved is not None

@@ -1,14 +1,13 @@
 """Text-to-image supply: each class is filled with images generated from its name."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from benchmark.component import Citation, Component, ImageRequest, Task
+from benchmark.config import PositiveInt
 from benchmark.generation.budget import Budget
-from benchmark.generation.prompts import load_modifiers, prompt_spec
 from benchmark.generation.sources import Drawn
+from synaug.prompting import prompts_for
 
-MODIFIERS = Path(__file__).parent / "modifiers"
 PAPER = Citation(
     authors="Ye-Bin, Hyeon-Woo, Choi, Kim, Kwak, Oh",
     title="Exploiting Synthetic Data for Data Imbalance Problems: "
@@ -35,17 +34,20 @@ class TextToImage(Component):
             template: the prompt, with "{class}" and "{modifier}".
             modifiers: a modifier set; "dataset" is the one written for the data set, "none"
                 gives plain prompts (row (a) of Table 2).
+            set_size: use only the first modifiers of the set; None for all.
         """
 
         template: str
         modifiers: str
+        set_size: PositiveInt | None = None
 
     def request_images(self, task: Task) -> ImageRequest:
         """Generated images, by default up to the largest class (U_beta with beta = n_max)."""
-        name = task.modifiers if self.config.modifiers == "dataset" else self.config.modifiers
-        words = None if name == "none" else load_modifiers(name, MODIFIERS)
+        prompts = prompts_for(
+            self.config.template, self.config.modifiers, task, self.config.set_size
+        )
         return ImageRequest(
             origin="synthetic",
-            source=Drawn(prompts=prompt_spec(self.config.template, words)),
+            source=Drawn(prompts=prompts),
             default_budget=Budget(kind="uniform"),
         )

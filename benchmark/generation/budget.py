@@ -1,18 +1,24 @@
 """How many images each class gets: an axis of every experiment.
 
-``allocate`` is pure: counts in, counts out. Nothing here knows where the images come from.
+``allocate`` is pure: counts in, counts out. Nothing here knows where the images come from. What a
+budget may cost is checked in ``limits``, counts that follow from a limit are in ``protocols``.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Literal
+from dataclasses import dataclass, fields, replace
+from typing import Annotated, Literal
 
-from benchmark.config import NonNegativeInt
+from annotated_types import Ge, Gt, Le
+from pydantic import Field
+
+from benchmark.config import NonNegativeInt, PositiveInt
 from benchmark.errors import UsageError
 
-BudgetKind = Literal["auto", "none", "uniform", "add", "tail", "list"]
+BudgetKind = Literal["auto", "none", "uniform", "add", "tail", "list", "level"]
+CutRule = Literal["subset_order"]
+Amount = Annotated[float, Gt(0), Field(allow_inf_nan=False)]
 MANY_ABOVE = 100
-_TAKES_AMOUNT = ("uniform", "add", "tail")
+TAKES_AMOUNT = ("uniform", "add", "tail")
 _NEEDS_AMOUNT = ("add", "tail")
 
 
@@ -23,11 +29,20 @@ class Budget:
     Attributes:
         kind: "none" adds nothing; "uniform" gives every class exactly ``amount`` images and cuts
             real ones above it (U_beta); "add" adds ``amount`` to every class (LT+alpha); "tail"
-            fills Few and Medium classes up to ``amount``; "list" adds ``counts``; "auto" is the
-            method's default and has to be resolved first.
+            fills Few and Medium classes up to ``amount``; "list" adds ``counts``; "level" raises
+            all classes to the highest common level that a limit pays for; "auto" is the method's
+            default and has to be resolved first.
         amount: images a class, at least 0; for "uniform", None is the largest real count.
         counts: images to add to each class, in label order, for "list".
         keep_real: at most this many real images of each class are kept; 0 is all-synthetic.
+        limit_images: at most this many candidates are drawn, rejected ones among them.
+        limit_calls: at most this many network calls, guidance and fitting counted.
+        limit_seconds: at most this many device-seconds, fitting counted.
+        limit_flops: at most this many floating-point operations, fitting counted.
+        acceptance: share of candidates expected to be kept, in (0, 1]; a plan reckons with
+            1 / ``acceptance`` candidates an image.
+        seconds_image: device-seconds of one image, as measured before.
+        seconds_fit: device-seconds of fitting the generator, as measured before.
 
     Raises:
         UsageError: a setting is missing, negative, or has no meaning for ``kind``.
@@ -37,6 +52,13 @@ class Budget:
     amount: NonNegativeInt | None = None
     counts: tuple[NonNegativeInt, ...] | None = None
     keep_real: NonNegativeInt | None = None
+    limit_images: PositiveInt | None = None
+    limit_calls: PositiveInt | None = None
+    limit_seconds: Amount | None = None
+    limit_flops: Amount | None = None
+    acceptance: Annotated[float, Gt(0), Le(1)] = 1.0
+    seconds_image: Amount | None = None
+    seconds_fit: Annotated[float, Ge(0), Field(allow_inf_nan=False)] | None = None
 
     def __post_init__(self) -> None:
         _check_amount(self)
@@ -53,16 +75,22 @@ class Allocation:
         keep: real images kept in each class.
         add: images to add to each class.
         notes: what a reader should know, e.g. how many classes lose real images.
+        cut_rule: which real images stay where not all do: "subset_order" keeps those that the
+            seeded split drew first, so what a smaller budget keeps, a larger one keeps too.
     """
 
     keep: tuple[int, ...]
     add: tuple[int, ...]
     notes: tuple[str, ...] = ()
+    cut_rule: CutRule = "subset_order"
 
     @property
     def counts_train(self) -> tuple[int, ...]:
         """Training images of each class once the budget is spent."""
         return tuple(kept + added for kept, added in zip(self.keep, self.add, strict=True))
+
+
+_NEUTRAL = {each.name: each.default for each in fields(Budget)}
 
 
 def _not_negative(name: str, got: int) -> UsageError:
@@ -78,7 +106,7 @@ def _check_amount(budget: Budget) -> None:
                 todo=f"set it: budget={budget.kind} budget.amount=50",
             )
         return
-    if budget.kind not in _TAKES_AMOUNT:
+    if budget.kind not in TAKES_AMOUNT:
         raise UsageError(
             f"Expected no amount for budget kind '{budget.kind}', but got {budget.amount}",
             where="budget.amount",
@@ -106,17 +134,29 @@ def _check_counts(budget: Budget) -> None:
 
 
 def resolve(budget: Budget, default: Budget) -> Budget:
-    """``budget``, or ``default`` where it is "auto", with the ``keep_real`` given beside it."""
+    """``budget``, or ``default`` where it is "auto", with what was given beside the kind."""
     if budget.kind != "auto":
         return budget
-    return default if budget.keep_real is None else replace(default, keep_real=budget.keep_real)
+    given = {each.name: getattr(budget, each.name) for each in fields(budget)}
+    changed = {name: value for name, value in given.items() if value != _NEUTRAL[name]}
+    return replace(default, **changed | {"kind": default.kind})
+
+
+def counts_only(budget: Budget) -> Budget:
+    """What decides the counts of a budget; limits that can only refuse are dropped."""
+    return Budget(
+        kind=budget.kind, amount=budget.amount, counts=budget.counts, keep_real=budget.keep_real
+    )
 
 
 def label(budget: Budget) -> str:
-    """A short name for tables: "uniform(50)", "uniform(max)", "add(20)", "none", "list(390)"."""
+    """A short name for tables: "uniform(50)", "uniform(max)", "level(50000 calls)", "list(390)"."""
     parts: list[str] = []
-    if budget.kind in _TAKES_AMOUNT:
+    if budget.kind in TAKES_AMOUNT:
         parts.append("max" if budget.amount is None else str(budget.amount))
+    if budget.kind == "level":
+        parts += [f"{budget.limit_calls} calls"] if budget.limit_calls else []
+        parts += [f"{budget.limit_seconds:g} s"] if budget.limit_seconds else []
     if budget.counts is not None:
         parts.append(str(sum(budget.counts)))
     if budget.keep_real is not None:
@@ -130,27 +170,39 @@ def allocate(
     """Turn real counts into how many real images to keep and how many images to add.
 
     Args:
-        budget: any kind but "auto".
+        budget: any kind but "auto" and "level".
         counts_real: real training images of each class, in label order.
         many_above: classes with more real images than this are Many, and "tail" leaves them.
 
     Raises:
-        UsageError: the budget is "auto", or its counts do not match the number of classes.
+        UsageError: the budget is "auto" or "level", or its counts do not match the number of
+            classes.
     """
-    if budget.kind == "auto":
-        raise UsageError(
-            "Expected a resolved budget, but got kind 'auto'",
-            where="budget.kind",
-            todo="name one: budget=uniform",
-        )
-    held = _held(budget, counts_real)
+    _check_decided(budget)
+    held = held_real(budget, counts_real)
     target = _beta(budget, counts_real) if budget.kind == "uniform" else None
     keep = held if target is None else tuple(min(count, target) for count in held)
     add = _to_add(budget, counts_real, keep, many_above)
     return Allocation(keep, add, _notes(budget, counts_real, keep, add))
 
 
-def _held(budget: Budget, counts_real: Sequence[int]) -> tuple[int, ...]:
+def _check_decided(budget: Budget) -> None:
+    if budget.kind == "auto":
+        raise UsageError(
+            "Expected a resolved budget, but got kind 'auto'",
+            where="budget.kind",
+            todo="name one: budget=uniform",
+        )
+    if budget.kind == "level":
+        raise UsageError(
+            "Expected a protocol that derives the counts for budget kind 'level', but got none",
+            where="budget.kind",
+            todo="set protocol=iso_nfe budget.limit_calls=100000",
+        )
+
+
+def held_real(budget: Budget, counts_real: Sequence[int]) -> tuple[int, ...]:
+    """Real images of each class once ``keep_real`` is applied."""
     if budget.keep_real is None:
         return tuple(counts_real)
     return tuple(min(count, budget.keep_real) for count in counts_real)

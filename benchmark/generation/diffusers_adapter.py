@@ -141,7 +141,8 @@ class DiffusersGenerator(Generator):
         self.load(mode)
         self._use(mode.adapter)
         start = time.perf_counter()
-        jobs: list[Job] = list(zip(prompts, seeds, guides or [None] * len(seeds), strict=True))
+        starts: Sequence[Image.Image | None] = guides or [None] * len(seeds)
+        jobs: list[Job] = list(zip(prompts, seeds, starts, strict=True))
         drawn = []
         while jobs:
             size = self.batch_size

@@ -21,7 +21,8 @@ from PIL import Image
 from benchmark.errors import DataError, Interrupted
 from benchmark.files import sha256_file, storage_error, write_atomic
 from benchmark.generation.claims import Block, Claims, blocks
-from benchmark.generation.generator import DrawResult, Generator, Mode
+from benchmark.generation.generator import DrawResult, Generator, LoadReport, Mode
+from benchmark.generation.limits import Meter
 from benchmark.generation.plan import PlanRow, PoolSpec, retry
 from benchmark.generation.results import PoolRow, Session, Tail, append_rows, write_session
 from benchmark.generation.seeding import MAX_ATTEMPTS
@@ -79,6 +80,7 @@ class Drawer:
         generator: what draws.
         materials: guides and adapters.
         tail: reads the rows of all workers; at the point where the missing rows were found.
+        meter: what may be spent; None for any amount.
         progress: whether to show a bar.
     """
 
@@ -89,6 +91,7 @@ class Drawer:
     generator: Generator
     materials: Materials
     tail: Tail
+    meter: Meter | None = None
     progress: bool = True
     _queue: deque[Task] = field(default_factory=deque)
     _reasons: dict[tuple[int, int], list[str]] = field(default_factory=dict)
@@ -104,6 +107,7 @@ class Drawer:
 
         Raises:
             DataError: a slot gave ``MAX_ATTEMPTS`` degenerate frames.
+            UsageError: the next batch would exceed a limit.
             Interrupted: a signal asked to stop; what was drawn is recorded first.
         """
         self._open_session(rows[0])
@@ -210,9 +214,19 @@ class Drawer:
         guides = None
         if rows[0].guide is not None:
             guides = [Image.fromarray(self.materials.guides[row.guide]) for row in rows]
-        return self.generator.draw(
-            [row.prompt for row in rows], [row.seed for row in rows], guides, self._mode(rows[0])
-        )
+        mode = self._mode(rows[0])
+        if self.meter is not None:
+            self._book(rows, self.generator.load(mode), self.meter)
+        prompts, seeds = [row.prompt for row in rows], [row.seed for row in rows]
+        drawn = self.generator.draw(prompts, seeds, guides, mode)
+        if self.meter is not None:
+            self.meter.spend(seconds=drawn.seconds)
+        return drawn
+
+    def _book(self, rows: Sequence[PlanRow], load: LoadReport, meter: Meter) -> None:
+        calls = sum(row.predicted_calls for row in rows)
+        flops = calls * load.flops_call + len(rows) * load.flops_image
+        meter.spend(images=len(rows), calls=calls, flops=flops)
 
     def _again(self, rejected: Sequence[tuple[PlanRow, Block, str]]) -> None:
         """Queue another attempt for each degenerate frame."""

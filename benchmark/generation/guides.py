@@ -39,7 +39,7 @@ class GuideSet:
 
 def guide_set(images: Any, labels: Sequence[int] | NDArray[np.int64]) -> GuideSet:
     """The guide set of training rows: uint8 (n, h, w, 3) images and their labels."""
-    hashes = (hashlib.sha256(np.ascontiguousarray(image)).hexdigest() for image in images)
+    hashes = (hashlib.sha256(np.asarray(image).tobytes()).hexdigest() for image in images)
     return GuideSet(tuple(int(label) for label in labels), tuple(hashes))
 
 

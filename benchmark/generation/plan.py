@@ -4,10 +4,11 @@ A pool is identified by what its images look like, not by how many there are: th
 budget are left out of its key, so a larger budget extends the pool of a smaller one.
 """
 
+import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -202,34 +203,42 @@ def _guides(
     for label in np.unique(labels):
         own = labels == label
         found[own] = choose(spec.guides, spec.guide_rows, spec.pool_seed, int(label), slots[own])
-    chosen: list[int | None] = found.tolist()
-    return chosen
+    return list(found.tolist())
 
 
 class _RowWriter:
-    """Rows of one spec and attempt."""
+    """Rows of one spec and attempt; a prompt is written once for each class and modifier."""
 
     def __init__(self, spec: PoolSpec, attempt: int) -> None:
         self.spec, self.attempt = spec, attempt
-        self.names = spec.names or spec.classes
+        self.periods = [max(len(spec.prompts.words(name)), 1) for name in spec.classes]
+        self.head = _identity_head(spec)
+        self._known: dict[tuple[int, int], tuple[str, int | None, str]] = {}
+
+    def _prompt(self, label: int, slot: int) -> tuple[str, int | None, str]:
+        """Prompt, modifier and the prompt as JSON; modifiers take turns, so few differ."""
+        place = (label, slot % self.periods[label])
+        if place not in self._known:
+            shown = self.spec.names[label] if self.spec.names else None
+            text, modifier = prompt(self.spec.prompts, self.spec.classes[label], slot, shown)
+            self._known[place] = (text, modifier, json.dumps(text))
+        return self._known[place]
 
     def row(self, label: int, slot: int, seed: int, guide: int | None) -> PlanRow:
         spec = self.spec
-        text, modifier_id = prompt(spec.prompts, self.names[label], slot)
-        identity: dict[str, Any] = {
-            "generator": spec.generator_hash,
-            "prompt": text,
-            "seed": seed,
-        }
-        if spec.fit is not None:
-            identity["fit"] = spec.fit
+        text, modifier_id, quoted = self._prompt(label, slot)
         guided: tuple[Any, ...] = ()
-        if guide is not None and spec.guide_rows is not None:
-            digest = spec.guide_rows.hashes[guide]
-            guided = (guide, spec.guide_rows.labels[guide], digest, spec.strength(slot))
-            identity |= {"guide": digest, "strength": spec.strength(slot)}
+        if guide is None or spec.guide_rows is None:
+            identity = f'{self.head}"prompt":{quoted},"seed":{seed}}}'
+        else:
+            digest, strength = spec.guide_rows.hashes[guide], spec.strength(slot)
+            guided = (guide, spec.guide_rows.labels[guide], digest, strength)
+            identity = (
+                f'{self.head}"guide":"{digest}","prompt":{quoted},"seed":{seed},'
+                f'"strength":{json.dumps(strength)}}}'
+            )
         return PlanRow(
-            content_hash(identity, _ID_DIGITS),
+            hashlib.sha256(identity.encode()).hexdigest()[:_ID_DIGITS],
             label,
             spec.classes[label],
             slot,
@@ -240,6 +249,26 @@ class _RowWriter:
             spec.calls[slot % len(spec.calls)],
             *guided,
         )
+
+
+def image_identity(spec: PoolSpec, row: PlanRow) -> dict[str, Any]:
+    """What an image's id is the content hash of; rows are written by an equal, faster rule."""
+    identity: dict[str, Any] = {
+        "generator": spec.generator_hash,
+        "prompt": row.prompt,
+        "seed": row.seed,
+    }
+    if spec.fit is not None:
+        identity["fit"] = spec.fit
+    if row.guide is not None:
+        identity |= {"guide": row.guide_sha256, "strength": row.strength}
+    return identity
+
+
+def _identity_head(spec: PoolSpec) -> str:
+    """The canonical JSON of ``image_identity`` up to what differs between rows."""
+    fit = f'"fit":"{spec.fit}",' if spec.fit is not None else ""
+    return f'{{{fit}"generator":"{spec.generator_hash}",'
 
 
 def build_plan(spec: PoolSpec, counts: Sequence[int]) -> list[PlanRow]:
@@ -267,8 +296,23 @@ def retry(spec: PoolSpec, row: PlanRow, attempt: int) -> PlanRow:
 
 def write_plan(path: Path, rows: Sequence[PlanRow]) -> None:
     """Write a plan, one JSON object a line, whole or not at all."""
-    lines = (json.dumps(row_values(row), separators=(",", ":")) + "\n" for row in rows)
-    write_atomic(path, lambda file: file.writelines(line.encode() for line in lines))
+    write_atomic(path, lambda file: file.writelines(_line(row).encode() for row in rows))
+
+
+_quoted = lru_cache(100_000)(json.dumps)
+
+
+def _line(row: PlanRow) -> str:
+    """One row as JSON; text-to-image rows, of which there may be millions, by a template."""
+    if row.guide is not None:
+        return json.dumps(row_values(row), separators=(",", ":")) + "\n"
+    modifier = "null" if row.modifier_id is None else row.modifier_id
+    return (
+        f'{{"image_id":"{row.image_id}","label":{row.label},"class_name":{_quoted(row.class_name)},'
+        f'"slot":{row.slot},"attempt":{row.attempt},"seed":{row.seed},'
+        f'"prompt":{_quoted(row.prompt)},"modifier_id":{modifier},'
+        f'"predicted_calls":{row.predicted_calls}}}\n'
+    )
 
 
 def read_plan(path: Path) -> list[PlanRow]:

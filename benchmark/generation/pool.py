@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -22,9 +23,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from benchmark.errors import DataError, IntegrityError, UsageError
-from benchmark.files import content_hash, read_json, sha256_file, storage_error, write_json
+from benchmark.files import content_hash, read_json, sha256_file, storage_error
 from benchmark.generation.drawing import Drawer, Materials, hopeless
 from benchmark.generation.ledger import Ledger
+from benchmark.generation.limits import Meter
 from benchmark.generation.plan import (
     PlanRow,
     PoolSpec,
@@ -38,6 +40,7 @@ from benchmark.generation.plan import (
 from benchmark.generation.results import PoolRow, Tail, read_sessions
 from benchmark.generation.seeding import MAX_ATTEMPTS
 from benchmark.generation.sheet import COLUMNS, write_sheet
+from benchmark.generation.specs import SPEC, spec_values, write_spec
 from benchmark.paths import pool_dir
 
 if TYPE_CHECKING:
@@ -76,10 +79,10 @@ class Pool:
             StorageError: the folder cannot be written.
         """
         pool = cls(spec, (root or pool_dir()) / spec.key)
-        path = pool.folder / "pool.json"
+        path = pool.folder / SPEC
         if not path.exists():
-            write_json(path, {"key": spec.key, **spec.identity})
-        elif read_json(path) != {"key": spec.key, **spec.identity}:
+            write_spec(pool.folder, spec)
+        elif read_json(path) != spec_values(spec):
             raise IntegrityError(
                 f"Expected the pool {spec.key}, but got a different specification",
                 where=path,
@@ -117,6 +120,7 @@ class Pool:
         counts: Sequence[int],
         generator: "Generator",
         materials: Materials = _NOTHING,
+        meter: Meter | None = None,
         progress: bool = True,
     ) -> "GenerationCost":
         """Draw what is missing of ``counts[k]`` images of each class k, and nothing else.
@@ -128,28 +132,40 @@ class Pool:
             counts: images of each class.
             generator: the pool's own.
             materials: guides and adapters, where the spec has them.
+            meter: what may be spent; what these images have taken so far is booked first.
             progress: whether to show a bar.
 
         Returns:
             The cost of these images as if drawn alone, with the totals of the pool.
 
         Raises:
-            UsageError: the counts do not fit, or ``generator`` is not the pool's own.
+            UsageError: the counts do not fit, ``generator`` is not the pool's own, or a limit
+                would be exceeded.
             DataError: a slot gave ``MAX_ATTEMPTS`` degenerate frames.
             Interrupted: stopped by a signal; what was drawn is kept.
         """
         check_counts(self.spec, counts)
         if self._missing(counts):
             self._check_generator(generator)
-            with self._locked():
-                self._extend_plan(counts)
+            self.plan(counts)
             tail = Tail(self.results_folder)
             missing = self._missing(counts, tail)
             if missing:
-                self._drawer(generator, materials, tail, progress).run(missing)
+                meter = self._booked(meter, counts)
+                self._drawer(generator, materials, tail, meter, progress).run(missing)
             with self._locked():
                 self._write_sheet()
         return self.cost(counts)
+
+    def plan(self, counts: Sequence[int]) -> int:
+        """Write the plan of ``counts`` images of each class, and draw nothing; returns its rows.
+
+        Raises:
+            UsageError: the counts do not fit, or a class has no guide.
+        """
+        check_counts(self.spec, counts)
+        with self._locked():
+            return self._extend_plan(counts)
 
     def missing(self, counts: Sequence[int]) -> int:
         """How many images of a budget would have to be drawn; draws and writes nothing."""
@@ -165,7 +181,12 @@ class Pool:
             )
 
     def _drawer(
-        self, generator: "Generator", materials: Materials, tail: Tail, progress: bool
+        self,
+        generator: "Generator",
+        materials: Materials,
+        tail: Tail,
+        meter: Meter | None,
+        progress: bool,
     ) -> Drawer:
         return Drawer(
             self.spec,
@@ -175,7 +196,21 @@ class Pool:
             generator,
             materials,
             tail,
+            meter,
             progress,
+        )
+
+    def _booked(self, meter: Meter | None, counts: Sequence[int]) -> Meter | None:
+        """The meter with what earlier runs drew for the same images."""
+        if meter is None:
+            return None
+        past = self.cost(counts)
+        return replace(
+            meter,
+            images=meter.images + past.candidates,
+            calls=meter.calls + past.network_calls_measured,
+            seconds=meter.seconds + past.device_seconds,
+            flops=meter.flops + past.flops,
         )
 
     @contextmanager
@@ -191,13 +226,14 @@ class Pool:
         finally:
             lock.release()
 
-    def _extend_plan(self, counts: Sequence[int]) -> None:
+    def _extend_plan(self, counts: Sequence[int]) -> int:
         before = [0] * self.spec.n_classes
         if self.plan_path.exists():
             before = planned_counts(read_plan(self.plan_path), self.spec.n_classes)
         union = [max(pair) for pair in zip(before, counts, strict=True)]
         if union != before or not self.plan_path.exists():
             write_plan(self.plan_path, build_plan(self.spec, union))
+        return sum(union)
 
     def _missing(self, counts: Sequence[int], tail: Tail | None = None) -> list[PlanRow]:
         ledger = self.ledger(tail)

@@ -5,9 +5,10 @@ from itertools import pairwise
 
 from benchmark import stats
 from benchmark.errors import UsageError
-from benchmark.leaderboard import Row, distinct, key_of, pick, rows_of
+from benchmark.leaderboard import Row, distinct, pick, rows_of
 from benchmark.record_models import Record
 from benchmark.report import text
+from benchmark.table_key import key_of
 
 
 def chain_table(records: Iterable[Record], labels: Sequence[str]) -> str:

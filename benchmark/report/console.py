@@ -10,7 +10,7 @@ from benchmark.console import duration
 from benchmark.errors import unknown
 from benchmark.record_models import Record
 from benchmark.report import text
-from benchmark.report.length import length
+from benchmark.report.length import budget_rule, length
 
 # Not imported when run: a run prints its table without loading scipy.
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def console_table(records: Sequence[Record], convention: str | None = None) -> T
 def board_table(board: "leaderboard.Table") -> Table:
     """A leaderboard for the terminal: rank range, method, seeds, All and the shot groups."""
     key = board.key
-    title = f"{key.dataset}, {key.recipe}{length(board)}, {key.backbone}"
+    title = f"{key.dataset}, {key.recipe}{length(board)}, {key.backbone}{budget_rule(board)}"
     table = Table(title=title, title_justify="left")
     table.add_column("Rank")
     table.add_column("Method", overflow="fold")

@@ -2,6 +2,7 @@
 
 import csv
 import io
+from collections.abc import Iterable, Sequence
 
 from benchmark.leaderboard import Row, Table
 from benchmark.report import text
@@ -16,10 +17,16 @@ HEADER = (
 
 def render(table: Table) -> str:
     """The whole file of one table: a header, then one line a row; empty where not available."""
+    # files of tables with equal images have no such column
+    rule = [table.key.budget_rule] if table.key.budget_rule else []
+    header = [*HEADER, *(["budget_rule"] if rule else [])]
+    return write([header, *([*_cells(row, table), *rule] for row in table.rows)])
+
+
+def write(rows: Iterable[Sequence[object]]) -> str:
+    """Rows of cells as the text of a CSV file."""
     buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(HEADER)
-    writer.writerows(_cells(row, table) for row in table.rows)
+    csv.writer(buffer, lineterminator="\n").writerows(rows)
     return buffer.getvalue()
 
 
@@ -38,6 +45,6 @@ def _cells(row: Row, table: Table) -> list[object]:
         table.convention, *map(_share, row.groups),
         _share(gap.mean if gap else None), _share(gap.half_width if gap else None),
         gap.wins if gap else "", gap.n if gap else "", int(row.differs),
-        _share(row.ece), row.added, text.number(row.network_calls, 0),
+        _share(row.ece), row.added, text.number(row.spent.calls, 0),
         text.number(row.train_seconds, 1), int(row.one_pool), row.hash,
     ]  # fmt: skip

@@ -5,17 +5,33 @@ from collections.abc import Iterable, Sequence
 from benchmark import stats
 from benchmark.leaderboard import Row, Table
 from benchmark.report import text
-from benchmark.report.length import length
+from benchmark.report.length import budget_rule, length
 
 REPORT_COMMAND = "python -m benchmark report"
+ODD_CALLS = "†"
+PROTOCOL_NOTES = {
+    "iso_nfe": "every method spends the same network calls on its images, guidance counted as two "
+    "and fitting included; the counts follow from that",
+    "iso_seconds": "every method spends the same device-seconds on its images, fitting included; "
+    "the counts follow from that",
+    "iso_training": "every method takes the optimiser steps that the recipe gives on the plain "
+    "long-tailed set",
+}
 _LEFT = 4
 
 
 def render(table: Table) -> str:
     """The whole file of one table."""
-    title = f"# {text.escape(table.key.dataset)}: {text.escape(table.key.recipe)}{length(table)}\n"
+    title = f"# {heading(table)}\n"
     lines = "".join(f"- {note}\n" for note in notes(table))
     return f"{title}\n{body(table)}\n{lines}\n## Commands\n\n{commands(table)}"
+
+
+def heading(table: Table) -> str:
+    """The title of a table: data, recipe and its length, and what is equal if not the images."""
+    key = table.key
+    rule = text.escape(budget_rule(table))
+    return f"{text.escape(key.dataset)}: {text.escape(key.recipe)}{length(table)}{rule}"
 
 
 def body(table: Table) -> str:
@@ -46,16 +62,25 @@ def _cells(row: Row, table: Table) -> list[str]:
         gap.replace("*", "\\*"),
         text.percent(row.ece),
         str(row.added),
-        text.number(row.network_calls, 0),
+        calls_cell(row),
         text.number(row.train_seconds, 1),
         text.code_cell(row.hash),
     ]
+
+
+def calls_cell(row: Row) -> str:
+    """Mean network calls, marked where they are not those predicted, "n/a" where not stated."""
+    if not row.spent.known:
+        return text.NOT_AVAILABLE
+    mark = "" if row.spent.predicted is None else f" {ODD_CALLS}"
+    return text.number(row.spent.calls, 0) + mark
 
 
 def notes(table: Table) -> list[str]:
     """What a reader has to know, one Markdown line each."""
     return [
         *_setting_notes(table),
+        *protocol_notes(table),
         *_reading_notes(table),
         *_row_notes(table.rows),
         f"Rebuilt from the records by {text.code(REPORT_COMMAND)}.",
@@ -77,6 +102,22 @@ def _setting_notes(table: Table) -> list[str]:
         f"Seeds: {_seeds(record.seed for record in records)}. "
         f"Hardware: {', '.join(map(text.escape, sorted(devices)))}.",
     ]
+
+
+def protocol_notes(table: Table) -> list[str]:
+    """What is equal across methods; nothing where it is the images."""
+    protocol = table.rows[0].first.budget.protocol
+    said = PROTOCOL_NOTES.get(protocol)
+    if said is None:
+        return []
+    note = f"Protocol {text.code(table.key.budget_rule)}: {said}."
+    return [note, *(_seconds_note(table.rows) if protocol == "iso_seconds" else [])]
+
+
+def _seconds_note(rows: Sequence[Row]) -> list[str]:
+    """Counts follow from a rate measured before: what was measured since stands beside it."""
+    found = [f"{text.escape(row.label)} {row.spent.seconds:,.1f}" for row in rows]
+    return [f"Device-seconds measured: {'; '.join(found)}."]
 
 
 def _reading_notes(table: Table) -> list[str]:
@@ -102,7 +143,26 @@ def _row_notes(rows: Sequence[Row]) -> list[str]:
         for row in rows
         if row.first.method.knowledge
     ]
-    return found + ([f"Outside knowledge: {'; '.join(_unique(known))}."] if known else [])
+    knowledge = [f"Outside knowledge: {'; '.join(_unique(known))}."] if known else []
+    return [*found, *knowledge, *cost_notes(rows)]
+
+
+def cost_notes(rows: Sequence[Row]) -> list[str]:
+    """Rows whose network calls are not those predicted, and rows that do not say what they took."""
+    odd = [
+        f"{text.escape(row.label)} ({row.spent.predicted:,.0f} predicted, "
+        f"{row.spent.calls:,.0f} measured)"
+        for row in rows
+        if row.spent.predicted is not None
+    ]
+    silent = [text.escape(row.label) for row in rows if not row.spent.known]
+    return [
+        *(
+            [f"{ODD_CALLS}: network calls differ from those predicted: {'; '.join(odd)}."]
+            * bool(odd)
+        ),
+        *([f"Cost not stated by the supply: {', '.join(_unique(silent))}."] * bool(silent)),
+    ]
 
 
 def _unique(items: Iterable[str]) -> list[str]:

@@ -8,10 +8,11 @@ from benchmark.errors import IntegrityError
 from benchmark.files import write_text
 from benchmark.leaderboard import Table, build
 from benchmark.record_models import Record
-from benchmark.report import csv_table, markdown, text
+from benchmark.report import cost_table, csv_table, markdown, text
+from benchmark.report.length import budget_rule
 
 INDEX = "README.md"
-_OURS = re.compile(r"^[a-z0-9.-]+-[0-9a-f]{8}\.(md|csv)$")
+_OURS = re.compile(r"^[a-z0-9.-]+-[0-9a-f]{8}(\.cost)?\.(md|csv)$")
 
 
 def read_all(records_dir: Path) -> list[Record]:
@@ -33,7 +34,10 @@ def read_all(records_dir: Path) -> list[Record]:
 def file_stem(table: Table) -> str:
     """The name of a table's files without ending: readable, and unique by its key's hash."""
     key = table.key
-    name = f"{key.dataset} p{key.protocol} {key.recipe} {key.steps_rule} {key.backbone}"
+    name = (
+        f"{key.dataset} p{key.protocol} {key.recipe} {key.steps_rule} {key.backbone} "
+        f"{key.budget_rule}"
+    )
     return f"{text.slug(name)}-{key.short_hash}"
 
 
@@ -44,14 +48,25 @@ def render_all(found: list[Record], reference: str | None = None) -> dict[str, s
     for table in tables:
         stem = file_stem(table)
         files |= {f"{stem}.md": markdown.render(table), f"{stem}.csv": csv_table.render(table)}
+        files |= _cost_files(stem, table)
     return files
+
+
+def _cost_files(stem: str, table: Table) -> dict[str, str]:
+    """Costs beside the table; nothing where no row added images that took anything."""
+    if not any(row.spent.anything for row in table.rows):
+        return {}
+    return {
+        f"{stem}.cost.md": cost_table.render(table, f"{stem}.md"),
+        f"{stem}.cost.csv": cost_table.render_csv(table),
+    }
 
 
 def _index(tables: list[Table]) -> str:
     lines = [
         [
             f"[{text.escape(table.key.dataset)}]({file_stem(table)}.md)",
-            text.escape(table.key.recipe),
+            text.escape(table.key.recipe + budget_rule(table)),
             table.key.steps_rule,
             text.escape(table.key.backbone),
             table.key.selection,

@@ -1,0 +1,25 @@
+"""Intra-class translation: each class is filled with variations of its own real images."""
+
+from dataclasses import dataclass
+
+from baselines.translation import TranslationConfig, translation_request
+from benchmark.component import Component, ImageRequest, Task
+from synaug.t2i import PAPER
+
+
+class IntraTranslation(Component):
+    """The generator starts from a noised real image of the same class.
+
+    The paper's "intra-class image translation"; it states no strength, so .5 and the prompts of
+    text-to-image are our choice.
+    """
+
+    citation = PAPER
+
+    @dataclass(frozen=True, kw_only=True)
+    class Config(TranslationConfig):
+        """Settings; see ``TranslationConfig``."""
+
+    def request_images(self, task: Task) -> ImageRequest:
+        """Translated images, by default up to the largest class."""
+        return translation_request(self.config, task, "intra")

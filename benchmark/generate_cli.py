@@ -1,0 +1,187 @@
+"""The words after `generate`: drawing, planning, and what can be done with a pool.
+
+Usage:
+  python -m benchmark generate [KEY=VALUE ...]                 draw what a run would need
+  python -m benchmark generate plan [KEY=VALUE ...]            write the plan, draw nothing
+  python -m benchmark generate ls                              pools on this machine
+  python -m benchmark generate show POOL                       one pool and what it cost
+  python -m benchmark generate verify [POOL] [--rows-only]     compare plan, rows, bytes
+  python -m benchmark generate sheet POOL [--out FILE]         pictures by class and modifier
+  python -m benchmark generate steps steps=3,10,50 [KEY=VALUE ...]   the same seeds at several steps
+  python -m benchmark generate check [KEY=VALUE ...]           quality, near-duplicates, leaks
+  python -m benchmark generate export POOL FOLDER [--tar|--folder]
+  python -m benchmark generate import SOURCE dataset=NAME      images that somebody else made
+  python -m benchmark generate prompts dataset=NAME model=NAME base_url=URL out=FILE
+  python -m benchmark generate gc [--yes]                      delete what no pool needs
+
+POOL is a pool's key or the beginning of one.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from benchmark.errors import unknown
+from benchmark.words import Parser
+
+if TYPE_CHECKING:
+    from benchmark.generation.exporting import Format
+
+
+def _parser(word: str, usage: str) -> Parser:
+    return Parser(f"generate {word}", usage, WORDS[word].summary)
+
+
+def _width() -> int | None:
+    from benchmark.listing import terminal_width
+
+    return terminal_width()
+
+
+def _take(words: list[str], *names: str) -> tuple[list[str], dict[str, str]]:
+    """The overrides without the pairs called ``names``, and those pairs."""
+    pairs = [word.partition("=") for word in words]
+    taken = {key: value for key, _, value in pairs if key in names}
+    return [word for word in words if word.partition("=")[0] not in names], taken
+
+
+def _draw(args: Sequence[str]) -> int:
+    _, words = Parser("generate", "[KEY=VALUE ...]", WORDS["draw"].summary).overrides(args)
+    from benchmark import api
+
+    found = api.generate(*words)
+    print(f"{found.images:,} images in {found.folder}; contact sheet: {found.sheet}")
+    return 0
+
+
+def _plan(args: Sequence[str]) -> int:
+    _, words = _parser("plan", "[KEY=VALUE ...]").overrides(args)
+    from benchmark import api
+
+    found = api.plan(*words)
+    calls = f"{found.predicted.calls:,} network calls"
+    if found.predicted.fit_calls:
+        calls += f", {found.predicted.fit_calls:,} of them to fit the generator"
+    print(f"{found.images:,} images beside {found.real:,} real ones, {calls}; "
+          f"{found.missing:,} still to be drawn")  # fmt: skip
+    print("\n".join([*found.notes, str(found.path)]))
+    return 0
+
+
+def _ls(args: Sequence[str]) -> int:
+    _parser("ls", "").strict(args)
+    from benchmark import generating
+
+    print(generating.listing(_width()))
+    return 0
+
+
+def _show(args: Sequence[str]) -> int:
+    parser = _parser("show", "POOL")
+    parser.add_argument("pool", help="key of a pool, or its beginning")
+    given = parser.strict(args)
+    from benchmark import generating
+
+    print(generating.show(given.pool, _width()))
+    return 0
+
+
+def _verify(args: Sequence[str]) -> int:
+    parser = _parser("verify", "[POOL] [--rows-only]")
+    parser.add_argument("pool", nargs="?", help="key of a pool; all pools if left out")
+    parser.add_argument("--rows-only", action="store_true", help="do not read the images")
+    given = parser.strict(args)
+    from benchmark import generating
+
+    checked = generating.verify_pools(given.pool, files=not given.rows_only, progress=True)
+    for each in checked:
+        print("\n".join([str(each), *(f"  {line}" for line in each.found.problems)]))
+    generating.refuse_problems(checked)
+    return 0
+
+
+def _sheet(args: Sequence[str]) -> int:
+    parser = _parser("sheet", "POOL [--out FILE]")
+    parser.add_argument("pool", help="key of a pool, or its beginning")
+    parser.add_argument("--out", type=Path, help="a PNG file (default: in the pool's folder)")
+    given = parser.strict(args)
+    from benchmark import generating
+
+    print(generating.write_modifier_sheet(given.pool, given.out))
+    return 0
+
+
+def _export(args: Sequence[str]) -> int:
+    parser = _parser("export", "POOL FOLDER [--tar | --folder]")
+    parser.add_argument("pool", help="key of a pool, or its beginning")
+    parser.add_argument("target", type=Path, help="a new folder")
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--tar", dest="form", action="store_const", const="tar")
+    form.add_argument("--folder", dest="form", action="store_const", const="folder")
+    given = parser.strict(args)
+    from benchmark import generating
+
+    chosen: Format | None = given.form
+    found = generating.export_pool(given.pool, given.target, chosen, progress=True)
+    print(f"{found.images:,} images exported to {found.folder} ({found.format})")
+    return 0
+
+
+def _gc(args: Sequence[str]) -> int:
+    parser = _parser("gc", "[--yes]")
+    parser.add_argument("--yes", action="store_true", help="delete; without it, only list")
+    given = parser.strict(args)
+    from benchmark import generating
+
+    found = generating.debris()
+    size = sum(path.stat().st_size for path in found)
+    if given.yes:
+        print(f"{len(found):,} files deleted, {generating.clean(found) / 1e6:,.1f} MB freed")
+        return 0
+    print("\n".join(map(str, found[:20])))
+    print(f"{len(found):,} files, {size / 1e6:,.1f} MB, that no pool needs; delete them with --yes "
+          "while nothing is being drawn")  # fmt: skip
+    return 0
+
+
+@dataclass(frozen=True)
+class Word:
+    """What may follow `generate`.
+
+    Attributes:
+        call: takes the words after it and returns the exit code.
+        summary: one line.
+    """
+
+    call: Callable[[Sequence[str]], int]
+    summary: str
+
+
+WORDS = {
+    "draw": Word(_draw, "draw the images that a run would need, and a contact sheet"),
+    "plan": Word(_plan, "write the plan of a run's images and draw none"),
+    "ls": Word(_ls, "pools on this machine"),
+    "show": Word(_show, "one pool in full, and what it cost"),
+    "verify": Word(_verify, "compare a pool's plan, rows and bytes with what they should be"),
+    "sheet": Word(_sheet, "pictures of a pool, one row a class and modifier"),
+    "export": Word(_export, "write a pool's images and metadata for other tools"),
+    "gc": Word(_gc, "delete files that no pool needs"),
+}
+
+
+def main(args: Sequence[str]) -> int:
+    """Run what follows `generate`; key=value words alone draw.
+
+    Raises:
+        UsageError: an unknown word.
+    """
+    first = args[0] if args else ""
+    if first in ("--help", "-h", "help"):
+        print((__doc__ or "").partition("\n\n")[2], end="")
+        return 0
+    if first in WORDS:
+        return WORDS[first].call(args[1:])
+    if first and "=" not in first and not first.startswith("-"):
+        raise unknown("word after generate", first, WORDS)
+    return _draw(args)

@@ -1,0 +1,40 @@
+"""Words of the command line: flags, names and key=value overrides."""
+
+import argparse
+from collections.abc import Sequence
+from typing import NoReturn
+
+from benchmark.errors import UsageError, unknown
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser whose errors are ours.
+
+    Args:
+        verb: the words before the arguments.
+        usage: the arguments.
+        summary: what the verb does.
+    """
+
+    def __init__(self, verb: str, usage: str, summary: str = "") -> None:
+        super().__init__(
+            prog=f"python -m benchmark {verb}",
+            usage=f"%(prog)s {usage}",
+            description=summary,
+            allow_abbrev=False,
+        )
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(message[:1].upper() + message[1:], where=self.prog, todo="see --help")
+
+    def strict(self, args: Sequence[str]) -> argparse.Namespace:
+        """Parse all of ``args``; an unknown flag is refused with the nearest ones."""
+        found, rest = self.parse_known_args(args)
+        for word in rest:
+            raise unknown("argument", word, self._option_string_actions, where=self.prog)
+        return found
+
+    def overrides(self, args: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
+        """Parse ``args``, keeping words of the form key=value as overrides."""
+        words = [word for word in args if "=" in word and not word.startswith("--")]
+        return self.strict([word for word in args if word not in words]), words
