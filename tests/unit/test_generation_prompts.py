@@ -7,11 +7,12 @@ import pytest
 import yaml
 
 from benchmark.errors import BenchError, IntegrityError, UsageError
+from benchmark.files import content_hash
+from benchmark.generation.modifiers import ModifierSet
 from benchmark.generation.prompts import (
     PromptSpec,
     clashes,
     load_modifiers,
-    modifier_names,
     prompt,
     prompt_spec,
 )
@@ -74,10 +75,99 @@ def test_classes_with_the_same_name_are_flagged() -> None:
     assert clashes(THREE, ["crane", "kite", "Crane"]) == {"a photo of crane": (0, 2)}
 
 
-def test_shipped_sets_are_valid() -> None:
-    assert modifier_names(SHIPPED) == ["digits", "general"]
-    for name in modifier_names(SHIPPED):
-        assert len(load_modifiers(name, SHIPPED).words) == 20
+def test_prompts_that_only_a_modifier_makes_the_same_are_flagged() -> None:
+    own = {"tree": ("old oak", "tall"), "oak tree": ("old", "tall"), "Tree": ("big",)}
+    assert clashes(PromptSpec(class_modifiers=own), ["tree", "oak tree", "Tree"]) == {
+        "a photo of tree": (0, 2),
+        "a photo of old oak tree": (0, 1),
+    }
+
+
+def test_a_class_uses_its_own_words_and_others_the_general_ones() -> None:
+    spec = PromptSpec(modifiers=("bold",), class_modifiers={"seven": ("thin", "wide")})
+    assert {prompt(spec, "seven", slot)[0] for slot in range(2)} == {
+        "a photo of thin seven",
+        "a photo of wide seven",
+    }
+    assert prompt(spec, "eight", 5) == ("a photo of bold eight", 0)
+
+
+def test_a_learnt_name_is_shown_in_place_of_the_class() -> None:
+    spec = PromptSpec(class_modifiers={"seven": ("thin", "wide")})
+    text, index = prompt(spec, "seven", 3)
+    assert prompt(spec, "seven", 3, "<c7>") == (text.replace("seven", "<c7>"), index)
+
+
+def test_identity_of_general_words_is_what_pools_have_always_hashed() -> None:
+    assert THREE.identity() == {
+        "template": "a photo of {modifier} {class}",
+        "modifiers": ["bold", "thin", "wide"],
+    }
+    own = PromptSpec(class_modifiers={"seven": ("thin",)})
+    assert own.identity() == {
+        "template": "a photo of {modifier} {class}",
+        "modifiers": [],
+        "class_modifiers": {"seven": ["thin"]},
+    }
+
+
+def _own(**changes: object) -> ModifierSet:
+    values: dict[str, object] = {
+        "name": "mine",
+        "version": 1,
+        "licence": "CC0-1.0",
+        "written_by": "a test",
+        "description": "words",
+        "classes": {"maple tree": ("red", "old"), "oak tree": ("green", "tall"), "sea": ("a", "b")},
+    }
+    return ModifierSet(**(values | changes))  # type: ignore[arg-type]
+
+
+def test_a_spec_holds_the_words_of_the_data_sets_classes_only() -> None:
+    spec = prompt_spec("{modifier} {class}", _own(), ["sea", "maple tree"], limit=1)
+    assert spec.class_modifiers == {"sea": ("a",), "maple tree": ("red",)}
+    assert hash(spec) == hash(spec)
+    assert prompt_spec("{modifier} {class}", _own()).class_modifiers == _own().classes
+
+
+def test_missing_classes_are_named_with_the_nearest_ones() -> None:
+    with pytest.raises(UsageError) as caught:
+        prompt_spec("{modifier} {class}", _own(), ["maple_tree", "sea", "xylophone"])
+    text = str(caught.value)
+    assert "modifiers for all 3 classes, but got none for 2: 'maple_tree' (nearest: maple" in text
+    assert "'xylophone' [modifier set mine]; choose the data set's own set" in text
+    mixed = prompt_spec("{modifier} {class}", _own(words=("old",)), ["maple_tree", "sea"])
+    assert (mixed.words("maple_tree"), mixed.words("sea")) == (("old",), ("a", "b"))
+
+
+def test_a_class_without_words_is_an_error_not_a_plain_prompt() -> None:
+    spec = prompt_spec("{modifier} {class}", _own())
+    with pytest.raises(UsageError, match=r"Unknown class 'maple'.*did you mean maple tree"):
+        prompt(spec, "maple", 0)
+
+
+@pytest.mark.parametrize("limit", [0, -1, 3])
+def test_limits_beyond_the_set_are_refused(limit: int) -> None:
+    with pytest.raises(UsageError, match=f"limit from 1 to 2, but got {limit}"):
+        prompt_spec("{modifier} {class}", _own(), limit=limit)
+
+
+def test_hash_covers_the_words_of_classes() -> None:
+    one, two = _own(), _own(classes={"sea": ("b", "a")})
+    assert len({one.hash, two.hash, _own(words=("a",)).hash}) == 3
+    assert _own(words=("a", "b"), classes={}).hash == content_hash(["a", "b"])
+
+
+def test_a_spec_passes_the_knowledge_of_its_set_on() -> None:
+    assert prompt_spec("{modifier} {class}", _own()).knowledge == ()
+    told = prompt_spec("{modifier} {class}", _own(knowledge=("llm-modifiers",)))
+    assert told.knowledge == ("llm-modifiers",)
+    assert told.identity() == prompt_spec("{modifier} {class}", _own()).identity()
+
+
+def test_a_limit_keeps_the_first_words() -> None:
+    loaded = load_modifiers("digits", SHIPPED)
+    assert prompt_spec("a {modifier} {class}", loaded, limit=3).modifiers == loaded.words[:3]
 
 
 def test_spec_carries_name_and_hash_of_its_set() -> None:
@@ -97,6 +187,10 @@ def test_unknown_set_gives_the_nearest_name() -> None:
     [
         ({"words": ["a", " A "]}, IntegrityError, "unique, non-empty"),
         ({"words": []}, IntegrityError, "unique, non-empty"),
+        ({"words": [], "classes": {"a": []}}, IntegrityError, r"mine\.yaml: a"),
+        ({"classes": {"a": ["b", "B"]}}, IntegrityError, r"mine\.yaml: a"),
+        ({"classes": {1: ["b"]}}, UsageError, "valid string"),
+        ({"source": {"model": "x"}}, UsageError, "mine.yaml.source"),
         ({"name": "yours"}, IntegrityError, "Expected name 'mine'"),
         ({"wrods": []}, UsageError, "did you mean words"),
     ],
