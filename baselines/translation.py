@@ -39,9 +39,11 @@ def translation_request(
         task: the problem.
         pairing: guides of the image's own class, or of any class.
     """
+    prompts = prompts_for(config.template, config.modifiers, task)
     guides = Guides(pairing=pairing, strengths=config.strengths, over=config.over)
     return ImageRequest(
         origin="synthetic",
-        source=Drawn(prompts=prompts_for(config.template, config.modifiers, task), guides=guides),
+        source=Drawn(prompts=prompts, guides=guides),
         default_budget=Budget(kind="uniform"),
+        knowledge=prompts.knowledge,
     )

@@ -82,8 +82,9 @@ def generate(*overrides: str) -> PoolReport:
         UsageError: the method asks for no generated images.
     """
     from benchmark.compose import quiet_libraries, settings
+    from benchmark.drawn import fill_pool
     from benchmark.experiment import resolve
-    from benchmark.supply import check_supply, fill_pool
+    from benchmark.supply import check_supply
 
     quiet_libraries()
     experiment = resolve(settings(overrides))
@@ -120,8 +121,8 @@ def plan(*overrides: str) -> PlanReport:
         UsageError: the method asks for no generated images, or the plan exceeds a limit.
     """
     from benchmark.compose import quiet_libraries, settings
+    from benchmark.drawn import drawing
     from benchmark.experiment import resolve
-    from benchmark.supply import drawing
 
     quiet_libraries()
     experiment = resolve(settings(overrides))

@@ -6,6 +6,7 @@ data, model, objective, schedule. How the hooks of several components combine is
 """
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal, Protocol
 
@@ -144,8 +145,9 @@ class Batch:
 
     Attributes:
         images: float, (batch, channels, height, width), channels_last.
-        targets: pairs of labels (batch,) int64 and weights (batch,) float that sum to 1 a row;
-            one pair before any mixing.
+        targets: pairs of labels (batch,) int64 and weights (batch,) float; one pair before any
+            mixing. The weights of a row sum to 1 unless a component weighted the rows
+            themselves; then they sum to the row's weight, whose mean over a batch is 1.
         origins: uint8 (batch,), an index into ``ORIGINS``.
         index: int64 (batch,), positions among the training rows.
         views: further augmentations of the same rows, shaped like ``images``.
@@ -223,18 +225,49 @@ class ImageRequest:
     knowledge: tuple[str, ...] = ()
 
 
+@dataclass
+class AtHand:
+    """What modules may know of the batch that passes through their network.
+
+    One object, shared by a network and those of its modules that ask; a copy of the network has
+    a copy of its own.
+
+    Attributes:
+        origins: uint8 (batch,), indices into ``ORIGINS``; None outside ``Net.origins_of``.
+    """
+
+    origins: Tensor | None = None
+
+
 class Net(nn.Module):
     """A backbone that yields (batch, features) and a head that yields the output.
 
     Args:
         backbone: module with an integer ``num_features``.
         head: module from features to logits.
+
+    Attributes:
+        at_hand: the origins of the batch that passes through.
     """
 
     def __init__(self, backbone: nn.Module, head: nn.Module) -> None:
         super().__init__()
         self.backbone = backbone
         self.head = head
+        self.at_hand = AtHand()
+
+    @contextmanager
+    def origins_of(self, batch: Batch) -> Iterator[None]:
+        """Let the modules see the origins of a batch while it passes through the network.
+
+        A context rather than a call, so that it serves a compiled network too:
+        ``with net.origins_of(batch): out = net(batch.images)``.
+        """
+        self.at_hand.origins = batch.origins
+        try:
+            yield
+        finally:
+            self.at_hand.origins = None
 
     def features(self, images: Tensor) -> Tensor:
         """Pooled features, (batch, features)."""

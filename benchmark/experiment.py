@@ -96,6 +96,8 @@ class Experiment:
             values["generator"] = self._generator()
             values["pool_seed"] = chosen.pool_seed
             values["modifiers"] = chosen.modifiers
+            if self.request.source.prompts.class_modifiers:
+                values["modifier_hash"] = self.request.source.prompts.modifier_hash
         return values
 
     def _generator(self) -> dict[str, Any]:

@@ -27,7 +27,7 @@ _SHEET_COLUMNS = 6
 
 def listing(width: int | None) -> str:
     """One line a pool: key, data set, generator, supply, images, network calls."""
-    rows = [("pool", "data set", "generator", "supply", "images", "calls")]
+    rows: list[tuple[str, ...]] = [("pool", "data set", "generator", "supply", "images", "calls")]
     for folder, found in readable(pool_folders()):
         rows.append(_line(found) if isinstance(found, StoredPool) else _broken(folder, found))
     if len(rows) == 1:

@@ -167,7 +167,9 @@ class Stack:
         part = self._one("loss", step.stage)
         if part:
             return part.loss(net, batch, step)
-        return blended_loss(self, net(batch.images), batch, step)
+        with net.origins_of(batch):
+            out = net(batch.images)
+        return blended_loss(self, out, batch, step)
 
     # schedule
     def stages(self, base: list[Stage]) -> list[Stage]:
@@ -225,7 +227,8 @@ def blended_loss(stack: Stack, out: Any, batch: Batch, step: Step) -> Tensor:
     """The mean over examples and target pairs of weight x class weight x criterion.
 
     With "weighted_mean" each pair's sum is divided by its own sum of class weights, as PyTorch's
-    weighted mean does for each term of a mixed loss; with "batch_mean" by the batch size.
+    weighted mean does for each term of a mixed loss; with "batch_mean" by the batch size. Weights
+    of pairs never divide: a component that weights rows keeps their mean at 1 itself.
     """
     weights, reduction = stack.class_weights(step)
     total = torch.zeros((), device=step.device)

@@ -8,9 +8,7 @@ from benchmark.generation.prompts import NO_MODIFIERS, PromptSpec, load_modifier
 MODIFIERS = Path(__file__).parent / "modifiers"
 
 
-def prompts_for(
-    template: str, modifiers: str, task: Task, limit: int | None = None
-) -> PromptSpec:
+def prompts_for(template: str, modifiers: str, task: Task, limit: int | None = None) -> PromptSpec:
     """How a supply's prompts are written.
 
     Args:

@@ -50,4 +50,5 @@ class TextToImage(Component):
             origin="synthetic",
             source=Drawn(prompts=prompts),
             default_budget=Budget(kind="uniform"),
+            knowledge=prompts.knowledge,
         )

@@ -109,7 +109,7 @@ def harmonise(image: Image.Image, size: int, colour: Colour) -> NDArray[np.uint8
     Returns:
         uint8 (size, size, 3).
     """
-    image = _to_rgb(ImageOps.exif_transpose(image))
+    image = to_rgb(ImageOps.exif_transpose(image))
     if colour == "L":
         image = image.convert("L").convert("RGB")
     if image.size != (size, size):
@@ -125,7 +125,8 @@ def _fit(image: Image.Image, size: int) -> Image.Image:
     return image.resize((size, size), Image.Resampling.BICUBIC, box=box)
 
 
-def _to_rgb(image: Image.Image) -> Image.Image:
+def to_rgb(image: Image.Image) -> Image.Image:
+    """An 8-bit RGB image of any mode: alpha laid over white, 16 bits by their high byte."""
     if image.mode.startswith("I") or image.mode == "F":
         image = _eight_bit(image)
     if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:

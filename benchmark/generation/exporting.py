@@ -12,8 +12,8 @@ from typing import Any, Literal
 
 from benchmark.errors import UsageError
 from benchmark.files import storage_error, write_atomic, write_json, write_text
+from benchmark.generation.collections.naming import class_folder
 from benchmark.generation.plan import PlanRow, row_values
-from benchmark.generation.pool import class_folder
 from benchmark.generation.results import PoolRow
 from benchmark.generation.stored import StoredPool
 from benchmark.progress import Tracker

@@ -9,7 +9,6 @@ view of a pool: a list of ids, never a copy.
 import hashlib
 import io
 import os
-import re
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -24,6 +23,7 @@ from PIL import Image
 
 from benchmark.errors import DataError, IntegrityError, UsageError
 from benchmark.files import content_hash, read_json, sha256_file, storage_error
+from benchmark.generation.collections.naming import class_folder
 from benchmark.generation.drawing import Drawer, Materials, hopeless
 from benchmark.generation.ledger import Ledger
 from benchmark.generation.limits import Meter
@@ -50,12 +50,6 @@ if TYPE_CHECKING:
 Colour = Literal["RGB", "L"]
 _NOTHING = Materials()
 _READERS = min(os.cpu_count() or 1, 8)
-_NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9]+")
-
-
-def class_folder(label: int, name: str) -> str:
-    """The folder of a class: its label first, so that sorted folders are in label order."""
-    return f"{label:04d}_{_NOT_IN_NAMES.sub('_', name).strip('_')[:60]}"
 
 
 class Pool:

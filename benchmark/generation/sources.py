@@ -48,10 +48,13 @@ class Collected:
     Attributes:
         location: folder of class folders, or the key of a stored collection.
         near_test: what is done about near-duplicates of test images: "drop" them, or "report".
+        network_calls_per_image: what one image took, where neither its row nor the collection
+            says; None if nobody knows.
     """
 
     location: str
     near_test: Literal["drop", "report"] = "drop"
+    network_calls_per_image: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,0 +1,56 @@
+"""Images found on the web: a baseline that adds more real photographs, not generated ones."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from annotated_types import MinLen
+
+from benchmark.component import Citation, Component, ImageRequest, Task
+from benchmark.generation.budget import Budget
+from benchmark.generation.sources import Collected
+
+RENDERINGS = "module:synaug.embedded.web_folder"
+WITH_DATASET = {"digitslt": RENDERINGS, "digitslt100": RENDERINGS}
+
+
+def with_dataset(source: str, dataset: str) -> str:
+    """The location that ``source`` stands for: "dataset" is what comes with the data set."""
+    return WITH_DATASET.get(dataset, source) if source == "dataset" else source
+
+
+class WebAug(Component):
+    """Fills the budget with web images; near-duplicates of test images are always left out.
+
+    A search can return the very photographs that the test set was made from, so no setting lets
+    them in. The images are fetched beforehand; a run never reaches the network.
+    """
+
+    citation = Citation(
+        authors="Ye-Bin, Hyeon-Woo, Choi, Kim, Kwak, Oh",
+        title="Exploiting Synthetic Data for Data Imbalance Problems: "
+        "Baselines from a Data Perspective",
+        venue="arXiv",
+        year=2023,
+        url="https://arxiv.org/abs/2308.00994",
+    )
+
+    @dataclass(frozen=True, kw_only=True)
+    class Config:
+        """Settings.
+
+        Attributes:
+            source: a folder of class folders, an archive, a list of URLs that was fetched, or the
+                key of a stored collection; "dataset" is what comes with the data set.
+        """
+
+        source: Annotated[str, MinLen(1)]
+
+    def request_images(self, task: Task) -> ImageRequest:
+        """Web images, by default up to the largest class."""
+        location = with_dataset(self.config.source, task.dataset)
+        return ImageRequest(
+            origin="web",
+            source=Collected(location=location, near_test="drop"),
+            default_budget=Budget(kind="uniform"),
+            knowledge=("web-images",),
+        )

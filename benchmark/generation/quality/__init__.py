@@ -1,0 +1,1 @@
+"""Quality and leak checks of image pools: arrays in, values out."""
