@@ -139,6 +139,32 @@ def plan(*overrides: str) -> PlanReport:
     )
 
 
+def prompts(*overrides: str, model: str, base_url: str, out: str, **settings_: str) -> Any:
+    """Ask a language model for modifiers of a data set's classes and freeze them in a file.
+
+    Args:
+        overrides: words that name the data set.
+        model: name of the model.
+        base_url: of an OpenAI-compatible endpoint, up to "/chat/completions".
+        out: the modifier set to write, NAME.yaml.
+        settings_: ``key`` (name of the environment variable that holds the key), ``n``,
+            ``temperature``, ``licence``.
+
+    Raises:
+        UsageError: a setting of the wrong type, or another set in ``out``.
+        DataError: the endpoint cannot be used, or gave no usable words.
+    """
+    from benchmark.compose import settings
+    from benchmark.config import parse
+    from benchmark.generation.chat import Endpoint
+    from benchmark.generation.prompt_writer import PromptQuery, write_prompts
+
+    card = settings(overrides).dataset.card(0)
+    endpoint = Endpoint(base_url=base_url, model=model, key_variable=settings_.pop("key", None))
+    query = parse(PromptQuery, {"endpoint": endpoint, **settings_}, "prompts")
+    return write_prompts(query, card.classes, Path(out).expanduser())
+
+
 def collect(out: Path = DEFAULT_OUT, records_dir: Path = DEFAULT_RECORDS) -> list[Path]:
     """Copy finished runs, records and predictions only, to the folder of committed records."""
     copied = []

@@ -11,7 +11,8 @@ Usage:
   python -m benchmark generate check [KEY=VALUE ...]           quality, near-duplicates, leaks
   python -m benchmark generate export POOL FOLDER [--tar|--folder]
   python -m benchmark generate import SOURCE dataset=NAME      images that somebody else made
-  python -m benchmark generate prompts dataset=NAME model=NAME base_url=URL out=FILE
+  python -m benchmark generate fetch LIST dataset=NAME         web images from a list of URLs
+  python -m benchmark generate prompts dataset=NAME model=NAME base_url=URL out=NAME.yaml
   python -m benchmark generate gc [--yes]                      delete what no pool needs
 
 POOL is a pool's key or the beginning of one.
@@ -74,16 +75,27 @@ def _ls(args: Sequence[str]) -> int:
     from benchmark import generating
 
     print(generating.listing(_width()))
+    # composing is slow, and most have no collections
+    if generating.has_collections():
+        from benchmark import collecting
+
+        print("\n" + collecting.listing(_width()))
     return 0
 
 
 def _show(args: Sequence[str]) -> int:
     parser = _parser("show", "POOL")
-    parser.add_argument("pool", help="key of a pool, or its beginning")
+    parser.add_argument("pool", help="key of a pool or collection, or its beginning")
     given = parser.strict(args)
     from benchmark import generating
 
-    print(generating.show(given.pool, _width()))
+    collection = generating.collection_key(given.pool)
+    if collection is None:
+        print(generating.show(given.pool, _width()))
+        return 0
+    from benchmark import collecting
+
+    print(collecting.show(collection, _width()))
     return 0
 
 
@@ -128,6 +140,100 @@ def _export(args: Sequence[str]) -> int:
     return 0
 
 
+def _check(args: Sequence[str]) -> int:
+    usage = "[KEY=VALUE ...] [extractor=TIMM_NAME:WEIGHTS_FILE]"
+    _, words = _parser("check", usage).overrides(args)
+    words, own = _take(words, "extractor")
+    from benchmark.inspecting import inspect
+
+    found = inspect(words, own.get("extractor"))
+    print(f"{found.text.rstrip()}\n{found.folder}")
+    return 0
+
+
+def _steps(args: Sequence[str]) -> int:
+    parser = _parser("steps", "steps=N,N,... [KEY=VALUE ...] [--out FILE]")
+    parser.add_argument("--out", type=Path, help="a PNG file")
+    given, words = parser.overrides(args)
+    words, own = _take(words, "steps")
+    numbers = own.get("steps", "").strip("[]").split(",")
+    if not all(number.strip().isdigit() and int(number) for number in numbers):
+        parser.error(f"expected steps=3,10,50, but got '{own.get('steps', '')}'")
+    from benchmark.inspecting import steps_sheet
+
+    print(steps_sheet(words, [int(number) for number in numbers], given.out))
+    return 0
+
+
+def _say_stored(images: int, folder: Path, method: str) -> None:
+    print(f"{images:,} images in {folder}")
+    words = f"method={method} method.{method}.source={folder.name}"
+    print(f"use them: python -m benchmark run {words}")
+
+
+def _import(args: Sequence[str]) -> int:
+    parser = _parser("import", "SOURCE dataset=NAME [--licence TEXT] [--knowledge TAG ...]")
+    parser.add_argument("source", type=Path, help="class folders, an archive, or a pool's folder")
+    parser.add_argument("--licence", default="", help="of images that state none")
+    parser.add_argument("--knowledge", nargs="*", default=[], metavar="TAG")
+    parser.add_argument("--network-calls", type=int, help="what one image took")
+    given, words = parser.overrides(args)
+    from benchmark import collecting
+
+    found = collecting.bring_in(
+        given.source,
+        words,
+        knowledge=given.knowledge,
+        licence=given.licence,
+        network_calls=given.network_calls,
+    )
+    _say_stored(sum(found.counts), found.folder, "imported")
+    return 0
+
+
+def _fetch(args: Sequence[str]) -> int:
+    parser = _parser("fetch", "LIST dataset=NAME [flags]")
+    parser.add_argument("source", type=Path, help="CSV or JSON lines: url, class, sha256, ...")
+    parser.add_argument("--allow-http", action="store_true", help="plain HTTP too")
+    parser.add_argument("--allow-private", nargs="*", default=[], metavar="NETWORK")
+    parser.add_argument("--delay", type=float, default=1.0, help="seconds, for each host")
+    parser.add_argument("--timeout", type=float, default=20.0, help="seconds without a byte")
+    parser.add_argument("--contact", default="", help="sent with every request")
+    parser.add_argument("--again", action="store_true", help="try failed rows once more")
+    given, words = parser.overrides(args)
+    from benchmark import collecting
+    from benchmark.generation.collections.web import Manners
+
+    manners = Manners(
+        allow_http=given.allow_http,
+        allow_private=tuple(given.allow_private),
+        delay=given.delay,
+        timeout=given.timeout,
+        contact=given.contact,
+    )
+    found = collecting.fetch(given.source, words, manners, again=given.again)
+    _say_stored(sum(found.counts), found.folder, "webaug")
+    return 0
+
+
+def _prompts(args: Sequence[str]) -> int:
+    usage = (
+        "dataset=NAME model=NAME base_url=URL out=NAME.yaml [n=12] [key=VARIABLE] [licence=TEXT]"
+    )
+    parser = _parser("prompts", usage)
+    _, words = parser.overrides(args)
+    words, own = _take(words, "model", "base_url", "out", "n", "key", "licence", "temperature")
+    for name in ("model", "base_url", "out"):
+        if name not in own:
+            parser.error(f"expected {name}=..., but got none")
+    from benchmark import api
+
+    found = api.prompts(*words, **own)
+    print(f"{len(found.classes):,} classes with {len(next(iter(found.classes.values()), ()))} "
+          f"modifiers each, frozen in {own['out']}")  # fmt: skip
+    return 0
+
+
 def _gc(args: Sequence[str]) -> int:
     parser = _parser("gc", "[--yes]")
     parser.add_argument("--yes", action="store_true", help="delete; without it, only list")
@@ -165,6 +271,11 @@ WORDS = {
     "show": Word(_show, "one pool in full, and what it cost"),
     "verify": Word(_verify, "compare a pool's plan, rows and bytes with what they should be"),
     "sheet": Word(_sheet, "pictures of a pool, one row a class and modifier"),
+    "check": Word(_check, "quality, near-duplicates and leaks of a run's added images"),
+    "steps": Word(_steps, "a sheet of the same seeds at several numbers of steps"),
+    "import": Word(_import, "store images that somebody else made"),
+    "fetch": Word(_fetch, "download a list of image URLs, politely"),
+    "prompts": Word(_prompts, "ask a language model for modifiers and freeze its answers"),
     "export": Word(_export, "write a pool's images and metadata for other tools"),
     "gc": Word(_gc, "delete files that no pool needs"),
 }

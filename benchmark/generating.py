@@ -6,11 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from PIL import Image
+
 from benchmark.console import duration
 from benchmark.errors import BenchError, IntegrityError
 from benchmark.generation.cost import GenerationCost
 from benchmark.generation.exporting import Exported, Format, export
-from benchmark.generation.sheet import write_sheet
+from benchmark.generation.plan import PlanRow
+from benchmark.generation.quality.pictures import write_modifiers
 from benchmark.generation.stored import (
     StoredPool,
     pool_folder,
@@ -20,9 +23,9 @@ from benchmark.generation.stored import (
 )
 from benchmark.generation.verify import Verified, orphan_files, verify
 from benchmark.listing import bold, table
+from benchmark.paths import cache_root
 
-LOCKS = "claims"
-_SHEET_COLUMNS = 6
+LOCKS, COLLECTIONS = "claims", "collections"
 
 
 def listing(width: int | None) -> str:
@@ -56,6 +59,23 @@ def _supply(pool: StoredPool) -> str:
     guides = pool.spec.guides
     kind = f"{guides.pairing} {'/'.join(map(str, guides.strengths))}" if guides else "text"
     return f"{kind}, fitted" if pool.spec.fit else kind
+
+
+def has_collections() -> bool:
+    """Whether any images of others are stored."""
+    return bool(_collection_keys())
+
+
+def collection_key(key: str) -> str | None:
+    """The only stored collection whose key begins so; None if there is none or several."""
+    found = [name for name in _collection_keys() if key and name.startswith(key)]
+    return found[0] if len(found) == 1 else None
+
+
+def _collection_keys() -> list[str]:
+    return sorted(
+        path.parent.name for path in (cache_root() / COLLECTIONS).glob("*/collection.json")
+    )
 
 
 def show(key: str, width: int | None) -> str:
@@ -146,17 +166,23 @@ def export_pool(key: str, folder: Path, form: Format | None, *, progress: bool) 
 
 
 def write_modifier_sheet(key: str, out: Path | None) -> Path:
-    """Write a sheet with one row for each class and modifier, and return its path."""
+    """Write a sheet with a row for each class and a column for each modifier; returns its path."""
     pool = read_pool(pool_folder(key))
-    rows: dict[str, list[Path]] = {}
-    ordered = sorted(pool.plan, key=lambda row: (row.label, row.modifier_id or 0, row.slot))
-    for row in ordered:
+    classes: dict[str, dict[str, Image.Image]] = {}
+    for row in pool.plan:
         done = pool.accepted.get((row.label, row.slot))
-        if done is not None:
-            rows.setdefault(row.prompt, []).append(pool.pool.image_path(done))
+        title = _modifier(pool, row)
+        if done is not None and title not in classes.setdefault(row.class_name, {}):
+            with Image.open(pool.pool.image_path(done)) as image:
+                classes[row.class_name][title] = image.convert("RGB")
     path = out or pool.folder / "modifier_sheet.png"
-    write_sheet(path, rows, _SHEET_COLUMNS)
+    write_modifiers(path, classes)
     return path
+
+
+def _modifier(pool: StoredPool, row: PlanRow) -> str:
+    words = pool.spec.prompts.words(row.class_name)
+    return words[row.modifier_id] if row.modifier_id is not None else "(none)"
 
 
 def debris() -> list[Path]:

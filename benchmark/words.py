@@ -25,6 +25,7 @@ class Parser(argparse.ArgumentParser):
         )
 
     def error(self, message: str) -> NoReturn:
+        """Refuse the words; see --help."""
         raise UsageError(message[:1].upper() + message[1:], where=self.prog, todo="see --help")
 
     def strict(self, args: Sequence[str]) -> argparse.Namespace:

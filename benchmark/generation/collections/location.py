@@ -94,7 +94,7 @@ def _fetched(listing: Path, root: Path) -> Path:
         raise DataError(
             "Expected the images of this list, but they were not fetched",
             where=listing,
-            todo=f"run: python -m benchmark.generation.collections fetch {listing} dataset=NAME",
+            todo=f"run: python -m benchmark generate fetch {listing} dataset=NAME",
         )
     return done
 
@@ -127,7 +127,7 @@ def _nothing(location: str, root: Path) -> DataError:
         f"Expected a folder, an archive, a list of URLs or the key of a collection, but "
         f"'{location}' is none",
         where="source",
-        todo=f"{hint}check the path, or see: python -m benchmark.generation.collections ls",
+        todo=f"{hint}check the path, or see: python -m benchmark generate ls",
     )
 
 

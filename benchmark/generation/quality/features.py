@@ -87,7 +87,8 @@ def _joined(parts: list[Any], width: int) -> Floats:
 
 def _scaled(images: NDArray[np.uint8]) -> Tensor:
     """uint8 (n, h, w, 3) -> float (n, 3, h, w) in [-1, 1]."""
-    pixels = torch.from_numpy(np.ascontiguousarray(images)).float().permute(0, 3, 1, 2)
+    # a copy: rows of a data set may be read-only, which torch warns of
+    pixels = torch.from_numpy(np.array(images)).float().permute(0, 3, 1, 2)
     return pixels / 127.5 - 1
 
 

@@ -100,7 +100,7 @@ def _train(
 ) -> None:
     pad = images.shape[1] // 8
     padded = pad_images(torch.from_numpy(np.array(images)), pad, _HALF, _HALF)
-    targets = torch.from_numpy(np.asarray(labels, dtype=np.int64))
+    targets = torch.from_numpy(np.array(labels, dtype=np.int64))
     optimizer = torch.optim.AdamW(net.parameters(), lr=settings.lr, weight_decay=0.05)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, settings.lr, settings.steps)
     rng = numpy_generator(settings.seed, "quality", "rows")
