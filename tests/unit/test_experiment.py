@@ -44,6 +44,9 @@ def test_the_seed_stands_beside_the_hash() -> None:
         ("pool_seed=3",),
         ("budget=uniform", "budget.amount=30"),
         ("score_on=heldout",),
+        ("protocol=iso_training",),
+        ("protocol=iso_nfe", "budget.limit_calls=9000"),
+        ("protocol=iso_seconds", "budget.limit_seconds=60", "budget.seconds_image=0.1"),
     ],
 )
 def test_science_moves_the_hash(words: tuple[str, ...]) -> None:
@@ -78,3 +81,53 @@ def test_tracks_follow_the_origin_of_the_images() -> None:
         name: _resolved(f"method={name}").track for name in ("ce", "t2i", "heldout_real")
     }
     assert tracks == {"ce": "real", "t2i": "synthetic", "heldout_real": "oracle"}
+
+
+def test_a_limit_that_only_refuses_moves_neither_hash_nor_label() -> None:
+    plain, limited = _resolved("method=t2i"), _resolved("method=t2i", "budget.limit_calls=5840")
+    assert limited.hash == plain.hash and limited.label == plain.label == "t2i"
+    assert limited.predicted.calls == 5840 and limited.budget.limit_calls == 5840
+    with pytest.raises(
+        UsageError,
+        match=r"Expected at most 5,839 network calls, but the plan takes 5,840 \(less than 1 % "
+        r"more\) \[budget.limit_calls\]; budget=uniform budget.amount=49 fits",
+    ):
+        _resolved("method=t2i", "budget.limit_calls=5839")
+
+
+def test_a_limit_on_seconds_is_checked_where_their_rate_is_known() -> None:
+    words = ("method=t2i", "budget.limit_seconds=30")
+    assert _resolved(*words).predicted.seconds is None
+    with pytest.raises(UsageError, match=r"30 device-seconds, but the plan takes 36\.5"):
+        _resolved(*words, "budget.seconds_image=0.1")
+
+
+def test_equal_calls_derive_the_counts_and_the_limit_moves_the_hash() -> None:
+    words = ("method=synaug", "protocol=iso_nfe")
+    found = _resolved(*words, "budget.limit_calls=5000")
+    assert found.label == "synaug @ level(5000 calls)"
+    assert found.allocation.keep == found.task.counts_real
+    assert found.predicted.calls == 16 * (5000 // 16)
+    cheap = _resolved(*words, "budget.limit_calls=5000", "generator.steps=2")
+    assert cheap.predicted.calls == 5000 and sum(cheap.allocation.add) == 1250
+    assert _resolved(*words, "budget.limit_calls=5001").hash != found.hash
+    # what only refuses is not hashed here, either
+    assert (
+        _resolved(*words, "budget.limit_calls=5000", "budget.limit_images=999").hash == found.hash
+    )
+
+
+@pytest.mark.parametrize(
+    ("method", "what"), [("ce", "no images"), ("heldout_real", "heldout_real")]
+)
+def test_equal_calls_need_a_method_that_makes_some(method: str, what: str) -> None:
+    with pytest.raises(UsageError, match=f"under protocol iso_nfe, but got {what}"):
+        _resolved(f"method={method}", "protocol=iso_nfe", "budget.limit_calls=5000")
+
+
+def test_equal_training_counts_epochs_on_the_plain_long_tailed_rows() -> None:
+    plain, fixed = _resolved("method=t2i"), _resolved("method=t2i", "protocol=iso_training")
+    assert plain.fixed_rows is None
+    assert fixed.fixed_rows == sum(plain.task.counts_real)
+    assert fixed.allocation == plain.allocation and fixed.label == "t2i"
+    assert fixed.science == plain.science | {"budget_protocol": "iso_training"}

@@ -1,13 +1,24 @@
 """Budgets: the paper's fill rules, and clear errors for what cannot be meant."""
 
+from itertools import pairwise
+
+import numpy as np
 import pytest
 
 from benchmark.config import parse
 from benchmark.errors import UsageError
-from benchmark.generation.budget import Budget, allocate, label, resolve
+from benchmark.generation.budget import Budget, allocate, counts_only, label, resolve
+from benchmark.runner import _first_of_each
 
-CIFAR100_IF100 = [int(500 * 0.01 ** (k / 99)) for k in range(100)]
 COUNTS = (150, 60, 5)
+
+
+def _profile(n_max: int, factor: int, classes: int) -> list[int]:
+    """The exponential profile of Cui et al."""
+    return [int(n_max * (1 / factor) ** (k / (classes - 1))) for k in range(classes)]
+
+
+CIFAR100_IF100 = _profile(500, 100, 100)
 
 
 @pytest.mark.parametrize(
@@ -26,6 +37,41 @@ def test_uniform_sizes_of_cifar100_lt(beta: int, kept: int, added: int) -> None:
     got = allocate(Budget(kind="uniform", amount=beta), CIFAR100_IF100)
     assert (sum(got.keep), sum(got.add)) == (kept, added)
     assert set(got.counts_train) == {beta}
+
+
+@pytest.mark.parametrize(
+    ("n_max", "factor", "classes", "real", "smallest", "added"),
+    [
+        (500, 100, 100, 10_847, 5, 39_153),
+        (500, 50, 100, 12_608, 10, 37_392),
+        (500, 10, 100, 19_573, 50, 30_427),
+        (5000, 100, 10, 12_406, 50, 37_594),
+    ],
+)
+def test_uniform_totals_of_other_imbalance_factors(
+    n_max: int, factor: int, classes: int, real: int, smallest: int, added: int
+) -> None:
+    counts = _profile(n_max, factor, classes)
+    got = allocate(Budget(kind="uniform"), counts)
+    assert (sum(counts), min(counts), sum(got.keep), sum(got.add)) == (real, smallest, real, added)
+
+
+def test_a_larger_beta_keeps_and_adds_all_that_a_smaller_one_does() -> None:
+    betas = (50, 100, 200, 300, 400, 500, 1000)
+    found = [allocate(Budget(kind="uniform", amount=beta), CIFAR100_IF100) for beta in betas]
+    for small, large in pairwise(found):
+        assert all(few <= many for few, many in zip(small.keep, large.keep, strict=True))
+        assert all(few <= many for few, many in zip(small.add, large.add, strict=True))
+        assert small.cut_rule == large.cut_rule == "subset_order"
+
+
+def test_the_rows_of_a_smaller_beta_are_rows_of_a_larger_one() -> None:
+    labels = np.random.default_rng(0).permutation(np.repeat([0, 1, 2], COUNTS))
+    kept = [
+        set(_first_of_each(labels, allocate(Budget(kind="uniform", amount=beta), COUNTS).keep))
+        for beta in (10, 80, 150)
+    ]
+    assert kept[0] < kept[1] < kept[2] == set(range(sum(COUNTS)))
 
 
 def test_uniform_without_amount_fills_to_the_largest_class() -> None:
@@ -96,6 +142,9 @@ def test_auto_has_to_be_resolved() -> None:
     default = Budget(kind="uniform")
     assert resolve(Budget(kind="auto"), default) == default
     assert resolve(Budget(kind="auto", keep_real=0), default).keep_real == 0
+    limited = resolve(Budget(kind="auto", limit_calls=7, acceptance=0.5), default)
+    assert limited == Budget(kind="uniform", limit_calls=7, acceptance=0.5)
+    assert counts_only(limited) == default
     assert resolve(Budget(kind="none"), default).kind == "none"
 
 
@@ -108,6 +157,9 @@ def test_auto_has_to_be_resolved() -> None:
         (Budget(kind="add", amount=20), "add(20)"),
         (Budget(kind="list", counts=(1, 2)), "list(3)"),
         (Budget(kind="uniform", amount=50, keep_real=0), "uniform(50, keep_real=0)"),
+        (Budget(kind="uniform", amount=50, limit_calls=9), "uniform(50)"),
+        (Budget(kind="level", limit_calls=50_000), "level(50000 calls)"),
+        (Budget(kind="level", limit_seconds=90.5, keep_real=0), "level(90.5 s, keep_real=0)"),
     ],
 )
 def test_labels(budget: Budget, text: str) -> None:

@@ -11,7 +11,7 @@ from PIL import Image
 from benchmark.errors import UsageError
 from benchmark.files import content_hash
 from benchmark.generation.drawing import Materials
-from benchmark.generation.generator import DrawResult, Mode, build_generator
+from benchmark.generation.generator import TEXT, DrawResult, Mode, build_generator
 from benchmark.generation.guides import GuideSet, choose, guide_set
 from benchmark.generation.plan import PoolSpec, build_plan, image_identity, pool_spec
 from benchmark.generation.pool import Pool
@@ -77,7 +77,7 @@ def test_a_class_without_images_cannot_guide_itself() -> None:
 
 def test_strengths_take_turns_over_the_slots() -> None:
     spec = _spec(Guides(pairing="intra", strengths=(0.3, 0.6, 0.9)))
-    rows = [row for row in build_plan(spec, [5, 0, 0])]
+    rows = build_plan(spec, [5, 0, 0])
     assert [row.strength for row in rows] == [0.3, 0.6, 0.9, 0.3, 0.6]
 
 
@@ -103,10 +103,9 @@ def test_ids_are_content_hashes(guides: Guides | None, fit: str | None) -> None:
 def test_a_spec_is_read_back_with_its_guides(tmp_path: Path) -> None:
     spec = _spec(INTRA)
     pool = Pool.open(spec, tmp_path)
-    assert read_spec(pool.folder, spec.calls) == replace(
-        spec, prompts=read_spec(pool.folder).prompts
-    )
-    assert read_spec(pool.folder).key == spec.key != _spec(INTER).key
+    found = read_spec(pool.folder, spec.calls)
+    assert found == replace(spec, prompts=found.prompts)
+    assert found.key == spec.key != _spec(INTER).key
 
 
 class Seen(Stub):
@@ -116,7 +115,7 @@ class Seen(Stub):
         super().__init__()
         self.seen: list[tuple[tuple[int, ...], float | None]] = []
 
-    def draw(self, prompts, seeds, guides=None, mode=Mode()):  # type: ignore[no-untyped-def]
+    def draw(self, prompts, seeds, guides=None, mode=TEXT):  # type: ignore[no-untyped-def]
         assert guides is not None
         self.seen += [(tuple(np.asarray(each)[0, 0]), mode.strength) for each in guides]
         result: DrawResult = super().draw(prompts, seeds, guides, mode)

@@ -97,7 +97,9 @@ def test_a_pool_is_read_as_an_image_folder() -> None:
 
 
 # timm leaves the files it has read to the garbage collector
-@pytest.mark.filterwarnings("ignore:unclosed file", "ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.filterwarnings(
+    "ignore:unclosed file", "ignore::pytest.PytestUnraisableExceptionWarning"
+)
 def test_timm_reads_a_pool() -> None:
     from timm.data import create_dataset
 

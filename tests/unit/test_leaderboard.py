@@ -3,6 +3,7 @@
 import csv
 import io
 import random
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,19 +11,25 @@ from rich.console import Console
 
 from benchmark import leaderboard
 from benchmark.errors import IntegrityError, UsageError
+from benchmark.files import content_hash
 from benchmark.generation.cost import GenerationCost
 from benchmark.leaderboard import Table, build
 from benchmark.record_models import Record
-from benchmark.report import csv_table, markdown
+from benchmark.report import cost_table, csv_table, markdown
 from benchmark.report.chain import chain_table
 from benchmark.report.console import console_table
+from benchmark.report.tables import file_stem, render_all
 from tests.fixtures.records import make_record
 
 POOL = {
     "key": "p", "pool_seed": 0, "ids_hash": "i", "images": 40, "generator": {"name": "tiny"},
     "replicated_with_seed": False,
 }  # fmt: skip
-COST = GenerationCost(candidates=40, accepted=40, network_calls_measured=800, device_seconds=3.0)
+COST = GenerationCost(
+    candidates=40, accepted=40, network_calls_predicted=800, network_calls_measured=800,
+    device_seconds=3.0, flops=2e9, device="card", pool_key="p", pool_candidates=60,
+    pool_network_calls=1200, pool_device_seconds=4.5,
+)  # fmt: skip
 GENERATED: dict[str, Any] = {
     "method__track": "synthetic", "pool": POOL, "cost__generation": COST,
     "budget__label": "add 10", "budget__add": (10,) * 4,
@@ -97,6 +104,8 @@ def test_reference_is_the_simplest_real_row_or_the_one_named() -> None:
         {"recipe__steps_rule": "epochs"},
         {"backbone__name": "large"},
         {"selection": "val"},
+        {"budget__protocol": "iso_training"},
+        {"budget__protocol": "iso_nfe", "budget__limit": 5000},
     ],
 )
 def test_different_settings_never_share_a_table(change: dict[str, Any]) -> None:
@@ -107,6 +116,96 @@ def test_different_settings_never_share_a_table(change: dict[str, Any]) -> None:
 
 def test_split_replicates_do_share_a_table() -> None:
     assert len(build([*runs("a", 60), *runs("b", 60, dataset__split__replicate=3)])) == 1
+
+
+def test_equal_calls_are_equal_at_one_limit_and_equal_seconds_on_one_device() -> None:
+    spent = {**GENERATED, "budget__protocol": "iso_nfe", "budget__limit": 5000}
+    apart = {**spent, "budget__limit": 6000}
+    assert len(build([*runs("a", 60, **spent), *runs("b", 60, **apart)])) == 2
+    seconds = {**spent, "budget__protocol": "iso_seconds", "budget__limit": 90}
+    other = {**seconds, "cost__generation": replace(COST, device="other card")}
+    first, second = build([*runs("a", 60, **seconds), *runs("b", 60, **other)])
+    assert first.key.budget_rule == "iso_seconds 90 s on card"
+    assert second.key.budget_rule == "iso_seconds 90 s on other card"
+    assert "Device-seconds measured: a 3.0." in markdown.render(first)
+
+
+def test_what_is_equal_is_in_the_title_the_notes_and_the_file_name() -> None:
+    spent = {**GENERATED, "budget__protocol": "iso_nfe", "budget__limit": 5000}
+    table = one(runs("drawn", 90, **spent))
+    text = markdown.render(table)
+    assert text.startswith("# shapes: short, iso_nfe 5000 network calls\n")
+    assert "Protocol `iso_nfe 5000 network calls`: every method spends the same" in text
+    assert "-small-iso-nfe-5000-network-calls-" in file_stem(table)
+    assert "iso_nfe 5000 network calls" in render_all(runs("drawn", 90, **spent))["README.md"]
+    (row, *_) = csv.DictReader(io.StringIO(csv_table.render(table)))
+    assert row["budget_rule"] == "iso_nfe 5000 network calls"
+    assert "budget_rule" not in csv_table.render(one(board()))
+
+
+def test_a_neutral_protocol_leaves_the_keys_hash_as_it_was() -> None:
+    key = one(board()).key
+    assert key.short_hash == content_hash(
+        [key.dataset, "1", key.split_rule, key.recipe, key.recipe_hash, key.steps_rule,
+         key.backbone, key.selection], 8,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("track", ["synthetic", "web"])
+def test_an_accuracy_without_its_cost_is_refused(track: str) -> None:
+    free = {**GENERATED, "method__track": track, "cost__generation": None}
+    with pytest.raises(
+        IntegrityError,
+        match=r"Expected the generation cost of 40 added images, but got none \[drawn",
+    ):
+        build(runs("drawn", 90, **free))
+    # nothing was drawn for held-out real images, nor where nothing was added
+    assert build(runs("oracle", 90, **{**free, "method__track": "oracle"}))
+    assert build(runs("plain", 90, method__track=track))
+
+
+def test_calls_that_were_not_predicted_are_marked() -> None:
+    odd = {**GENERATED, "cost__generation": replace(COST, network_calls_measured=816)}
+    text = markdown.render(one([*board(), *runs("odd", 50, **odd)]))
+    assert "| 816 † |" in text and "| 800 |" in text
+    assert (
+        "†: network calls differ from those predicted: odd (800 predicted, 816 measured)." in text
+    )
+    assert "†" not in markdown.render(one(board()))
+
+
+def test_a_supply_that_does_not_say_what_it_took_is_named() -> None:
+    silent = {**GENERATED, "cost__generation": GenerationCost(known=False)}
+    table = one([*board(), *runs("silent", 50, **silent)])
+    assert "Cost not stated by the supply: silent." in markdown.render(table)
+    lines = cost_table.render(table, "x.md").splitlines()
+    assert next(line for line in lines if "| silent |" in line).count("| n/a ") == 7
+    rows = {row["method"]: row for row in csv.DictReader(io.StringIO(cost_table.render_csv(table)))}
+    assert (rows["silent"]["known"], rows["silent"]["network_calls"]) == ("0", "")
+
+
+FITTED = replace(
+    COST, fit_network_calls=300, fit_seconds=1.5, fit_flops=1e9, web_images=7, pool_key="q",
+)  # fmt: skip
+
+
+def test_costs_count_fitting_and_pools_once() -> None:
+    records = [*board(), *runs("fitted", 85, **{**GENERATED, "cost__generation": FITTED})]
+    table = one(records)
+    assert "| 1100 |" in markdown.body(table)
+    text = cost_table.render(table, "x.md")
+    assert "| 40 | 40 | 1100 | 300 | 4.5 | 3e+09 | 7 |" in text
+    assert "2, with 120 candidates, 2,400 network calls and 9.0 device-seconds." in text
+    rows = {row["method"]: row for row in csv.DictReader(io.StringIO(cost_table.render_csv(table)))}
+    assert rows["fitted"]["network_calls_predicted"] == rows["fitted"]["network_calls"] == "1100"
+    assert rows["plain"]["network_calls"] == "0"
+
+
+def test_cost_files_stand_beside_tables_whose_images_took_something() -> None:
+    names = set(render_all(board()))
+    (cost,) = (name for name in names if name.endswith(".cost.md"))
+    assert {cost.replace(".cost", ""), cost.replace(".md", ".csv")} < names
+    assert not [name for name in render_all(runs("plain", 60)) if ".cost." in name]
 
 
 def test_order_of_records_does_not_matter() -> None:
@@ -189,8 +288,6 @@ def test_empty_groups_print_as_not_available() -> None:
 
 
 def _without_medium(record: Record) -> Any:
-    from dataclasses import replace
-
     groups = {n: replace(g, medium=None) for n, g in record.metrics.groups.items()}
     return replace(record.metrics, groups=groups)
 
