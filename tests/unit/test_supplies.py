@@ -1,5 +1,6 @@
 """Every supply through a whole run: images, origin, costs and facts in the record."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,7 +21,7 @@ SUPPLIES = {
         "synthetic", 8, 24,
     ),
     "webaug": ((), "web", 0, 0),
-    "imported": (("method.imported.network_calls_per_image=5",), "synthetic", 5, 0),
+    "imported": ((), "synthetic", 0, 0),
 }  # fmt: skip
 
 
@@ -65,10 +66,15 @@ def test_strengths_share_the_calls(tmp_path: Path) -> None:
     assert record.pool.generator["guides"]["pairing"] == "inter"  # type: ignore[index, call-overload]
 
 
-def test_a_supply_without_a_stated_cost_is_marked(tmp_path: Path) -> None:
-    record = run("imported", tmp_path, "method.imported.network_calls_per_image=null")
-    assert record.cost.generation is not None
-    assert record.cost.generation.known is False
+def test_images_whose_cost_nobody_states_are_marked(tmp_path: Path, cache: Path) -> None:
+    (rendered,) = (cache / "collections").glob("*/images")
+    plain = shutil.copytree(rendered, tmp_path / "plain")
+    words = [f"method.imported.source={plain}", f"out={tmp_path}/runs"]
+    unknown = api.run("method=imported", *SHORT, *words).cost.generation
+    stated = api.run("method=imported", *SHORT, "method.imported.network_calls_per_image=5", *words)
+    assert unknown is not None and stated.cost.generation is not None
+    assert (unknown.known, stated.cost.generation.known) == (False, True)
+    assert stated.cost.generation.network_calls_measured == 5 * unknown.accepted
 
 
 def test_a_missing_folder_is_refused_before_time_is_spent(
