@@ -10,9 +10,9 @@ from synaug.t2i import PAPER
 class InterTranslation(Component):
     """The generator starts from a noised real image of any class and draws the wanted one.
 
-    The paper's "inter-class image translation" states no strength: .7 was chosen on held-out training
-    rows of the digits, and the prompts are those of text-to-image. Guides are drawn evenly over images,
-    so mostly from the head.
+    The paper's "inter-class image translation" states no strength: .7 was chosen on held-out
+    training rows of the digits. Prompts are those of text-to-image.
+    Guides are drawn evenly over images, so mostly from the head.
     """
 
     citation = PAPER

@@ -10,8 +10,8 @@ from synaug.t2i import PAPER
 class IntraTranslation(Component):
     """The generator starts from a noised real image of the same class.
 
-    The paper's "intra-class image translation" states no strength: .7 was chosen on held-out training
-    rows of the digits, and the prompts are those of text-to-image.
+    The paper's "intra-class image translation" states no strength: .7 was chosen on held-out
+    training rows of the digits. Prompts are those of text-to-image.
     """
 
     citation = PAPER
