@@ -23,6 +23,10 @@ STACKS = [
     ["mixup", "cmo"],
     ["oversample", "cmo"],
     ["retrain_head", "ldam", "drw"],
+    ["t2i", "fake_to_real", "ldam", "drw", "cmo", "retrain_head"],
+    ["t2i", "origin_weights", "domain_mixup", "ldam", "drw", "cmo", "retrain_head"],
+    ["t2i", "origin_batch_norm", "mixup", "ldam", "drw", "retrain_head"],
+    ["t2i", "fake_to_real", "origin_weights", "origin_batch_norm"],
 ]
 
 
