@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmark import identity
-from benchmark.component import ImageRequest, Task
+from benchmark.component import ImageRequest, Stage, Task
 from benchmark.compose import Settings
 from benchmark.data.cards import Card
 from benchmark.errors import UsageError
@@ -151,10 +151,21 @@ def resolve(settings: Settings) -> Experiment:
     prices = _prices(settings, request, sum(map(bool, counts)))
     allocation = _allocation(settings.protocol if request else NEUTRAL, card, budget, prices)
     _check_allocation(allocation, request)
+    _check_stages(settings, allocation)
     predicted = predict(allocation.add, prices, budget)
     check_limits(budget, predicted, partial(_price, card, prices))
     trained = replace(task, counts_train=allocation.counts_train)
     return Experiment(settings, card, trained, request, budget, allocation, predicted)
+
+
+def _check_stages(settings: Settings, allocation: Allocation) -> None:
+    for stage in settings.stack.stages([Stage("base")]):
+        if stage.rows.origin == "added" and not sum(allocation.add):
+            raise UsageError(
+                f"The stage '{stage.name}' has no training rows of origin added",
+                where="method",
+                todo="add a supply, e.g. 'method=[t2i,...]', and a budget that adds images",
+            )
 
 
 def _is_default(budget: Budget) -> bool:
