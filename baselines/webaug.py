@@ -5,9 +5,10 @@ from typing import Annotated
 
 from annotated_types import MinLen
 
-from benchmark.component import Citation, Component, ImageRequest, Task
+from benchmark.component import Component, ImageRequest, Task
 from benchmark.generation.budget import Budget
 from benchmark.generation.sources import Collected
+from synaug.t2i import PAPER
 
 RENDERINGS = "module:synaug.embedded.web_folder"
 WITH_DATASET = {"digitslt": RENDERINGS, "digitslt100": RENDERINGS}
@@ -25,14 +26,7 @@ class WebAug(Component):
     them in. The images are fetched beforehand; a run never reaches the network.
     """
 
-    citation = Citation(
-        authors="Ye-Bin, Hyeon-Woo, Choi, Kim, Kwak, Oh",
-        title="Exploiting Synthetic Data for Data Imbalance Problems: "
-        "Baselines from a Data Perspective",
-        venue="arXiv",
-        year=2023,
-        url="https://arxiv.org/abs/2308.00994",
-    )
+    citation = PAPER
 
     @dataclass(frozen=True, kw_only=True)
     class Config:
