@@ -1,5 +1,6 @@
 """The two supplies of collected images, and the folder that stands in for the web."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -8,13 +9,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from benchmark.cli import main
 from benchmark.component import Component, Task
 from benchmark.compose import settings
 from benchmark.config import parse
 from benchmark.errors import DataError, UsageError
 from benchmark.generation.budget import Budget
 from benchmark.generation.collections import Collection, check_location, screen
-from benchmark.generation.collections.__main__ import main
 from benchmark.generation.sources import Collected
 from benchmark.identity import shipped_settings
 from benchmark.registry import COMPONENTS
@@ -125,11 +126,12 @@ def test_the_command_line_imports_lists_and_shows(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     web_folder.make(tmp_path / "in", 1)
-    assert main(["import", str(tmp_path / "in"), "dataset=digitslt", "--knowledge", "x"]) == 0
-    key = capsys.readouterr().out.strip()
-    assert main(["ls"]) == main(["show", key[:8]]) == 0
+    words = ["generate", "import", str(tmp_path / "in"), "dataset=digitslt", "--knowledge", "x"]
+    assert main(words) == 0
+    key = capsys.readouterr().out.strip().rpartition("=")[2]
+    assert main(["generate", "ls"]) == main(["generate", "show", key[:8]]) == 0
     out = capsys.readouterr().out
-    assert f"{key}        10 images of 10 classes  folder in" in out
-    assert "zero 1, one 1" in out and "font-renderings" in out
-    assert main(["show", "0000"]) == 3
-    assert "error: Expected a folder" in capsys.readouterr().err
+    assert re.search(rf"{key} +folder in +10 +10 +0", out)
+    assert "font-renderings" in out
+    assert main(["generate", "show", "0000"]) == 3
+    assert "error: Expected a pool" in capsys.readouterr().err
