@@ -18,7 +18,7 @@ from benchmark.report import blocks, tables
 DEFAULT_OUT = Path("runs")
 DEFAULT_RECORDS = Path("leaderboards/records")
 DEFAULT_TABLES = Path("leaderboards/tables")
-DEFAULT_PAGES = (Path("README.md"),)
+DEFAULT_PAGES = (Path("README.md"), Path("docs/generation.md"))
 
 
 @dataclass(frozen=True)

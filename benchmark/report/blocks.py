@@ -1,6 +1,7 @@
 """Tables inside hand-written pages: blocks between markers, rendered from records and checked.
 
-A block begins with ``<!-- chain of DATASET: label; label; ... -->`` and ends with
+A block begins with ``<!-- chain of DATASET: label; label; ... -->`` (differences from step to step)
+or ``<!-- supplies of DATASET: label; ... -->`` (accuracy beside cost) and ends with
 ``<!-- end -->``.
 """
 
@@ -10,10 +11,15 @@ from pathlib import Path
 
 from benchmark.record_models import Record
 from benchmark.report.chain import chain_table
+from benchmark.report.supplies import supply_table
 
 _BLOCK = re.compile(
-    r"(<!-- chain of (?P<data>[^:]*): (?P<labels>[^>]*?) -->\n).*?(?P<end><!-- end -->)", re.DOTALL
+    r"(<!-- (?P<kind>chain|supplies) of (?P<data>[^:]*): (?P<labels>[^>]*?) -->\n)"
+    r".*?(?P<end><!-- end -->)",
+    re.DOTALL,
 )
+
+_TABLES = {"chain": chain_table, "supplies": supply_table}
 
 
 def render(page: str, records: Iterable[Record]) -> str:
@@ -27,7 +33,7 @@ def render(page: str, records: Iterable[Record]) -> str:
     def rebuilt(block: re.Match[str]) -> str:
         labels = [label.strip() for label in block["labels"].split(";")]
         own = [record for record in found if record.dataset.name == block["data"]]
-        return f"{block[1]}\n{chain_table(own, labels)}\n{block['end']}"
+        return f"{block[1]}\n{_TABLES[block['kind']](own, labels)}\n{block['end']}"
 
     return _BLOCK.sub(rebuilt, page)
 

@@ -25,7 +25,7 @@ def chain_table(records: Iterable[Record], labels: Sequence[str]) -> str:
         raise UsageError(f"Expected at least two labels in a chain, but got {len(labels)}")
     rows = rows_of(distinct(records))
     chain = [pick(rows, label) for label in labels]
-    _check_comparable(chain)
+    check_comparable(chain)
     pairs = list(pairwise(chain))
     if len(chain) > 2:
         pairs.append((chain[0], chain[-1]))
@@ -33,7 +33,8 @@ def chain_table(records: Iterable[Record], labels: Sequence[str]) -> str:
     return text.markdown_table(header, [_line(before, after) for before, after in pairs])
 
 
-def _check_comparable(chain: Sequence[Row]) -> None:
+def check_comparable(chain: Sequence[Row]) -> None:
+    """Refuse rows that may not share a table (UsageError)."""
     first = chain[0]
     for row in chain:
         if key_of(row.first) != key_of(first.first):

@@ -51,3 +51,11 @@ def test_an_edited_number_is_stale(tmp_path: Path) -> None:
 def test_an_unknown_label_is_named() -> None:
     with pytest.raises(UsageError, match="zz"):
         blocks.render(PAGE.replace("a; b", "a; zz"), _records())
+
+
+def test_supplies_stand_beside_their_cost() -> None:
+    page = blocks.render(PAGE.replace("chain of", "supplies of"), _records())
+    rows = [line.split("|")[1:-1] for line in page.splitlines() if line.startswith("| ")]
+    assert [row[0].strip() for row in rows[2:]] == ["a", "b"]
+    assert rows[2][5].strip() == "-"
+    assert rows[3][5].strip().startswith("+")
