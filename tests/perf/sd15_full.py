@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from benchmark.generation.fitting.request import FitRequest
 from benchmark.generation.fitting.run import ensure_fit
@@ -41,6 +42,11 @@ def build(folder: Path, size: int) -> str:
 def text_to_image(folder: Path, size: int) -> str:
     """Load, then draw one image."""
     return _drawn(generator_of(folder, size), Mode())
+
+
+def image_to_image(folder: Path, size: int) -> str:
+    """Draw one image from another, at half strength."""
+    return _drawn(generator_of(folder, size), Mode(strength=0.5))
 
 
 def fit_request(folder: Path, size: int) -> FitRequest:
@@ -74,8 +80,9 @@ def fitted_text_to_image(folder: Path, size: int) -> str:
 
 
 def _drawn(generator: Generator, mode: Mode) -> str:
-    report = generator.load()
-    drawn = generator.draw(["a photo of a cat"], [1], mode=mode)
+    report = generator.load(mode)
+    guides = [Image.new("RGB", (32, 32), "teal")] if mode.strength else None
+    drawn = generator.draw(["a photo of a cat"], [1], guides, mode)
     deviation = np.asarray(drawn.images[0]).std()
     return (
         f"loaded in {report.seconds:.0f} s, {drawn.calls} calls in {drawn.seconds:.0f} s, "
@@ -87,6 +94,7 @@ def _drawn(generator: Generator, mode: Mode) -> str:
 PARTS: dict[str, Part] = {
     "build": build,
     "text-to-image": text_to_image,
+    "image-to-image": image_to_image,
     "fit": fit,
     "fitted text-to-image": fitted_text_to_image,
 }
@@ -97,10 +105,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.perf.sd15_full", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("folder", type=Path)
+    parser.add_argument("--parts", nargs="*", default=list(PARTS), help=", ".join(PARTS))
     parser.add_argument("--size", type=int, default=256, help="height and width in pixels")
     chosen = parser.parse_args()
-    for name, part in PARTS.items():
-        start = time.perf_counter()
+    for name in chosen.parts:
+        part, start = PARTS[name], time.perf_counter()
         said = part(chosen.folder, chosen.size)
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
         seconds = time.perf_counter() - start

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from benchmark import checkpoints
@@ -17,7 +18,7 @@ from benchmark.generation.fitting.cost import predicted_network_calls
 from benchmark.generation.fitting.request import FitRequest, Fitted
 from benchmark.generation.fitting.run import ensure_fit
 from benchmark.generation.fitting.training import new_adapter
-from benchmark.generation.generator import build_generator
+from benchmark.generation.generator import Mode, build_generator
 from benchmark.generation.pipelines import load_pipeline
 from tests.fixtures.fitting import fit_request
 from tests.fixtures.sd_shaped import build_sd_shaped, sd_values
@@ -85,6 +86,38 @@ def test_the_suite_draws_with_it(folder: Path, scheduler: str) -> None:
     assert [image.size for image in drawn.images] == [(64, 64)] * 2
     assert drawn.finite == [True] * 2
     assert drawn.calls == 2 * 2 * (3 if scheduler == "PNDM" else 2)
+
+
+@pytest.mark.parametrize("scheduler", ["DPMSolverMultistep", "PNDM"])
+def test_the_suite_translates_with_it(folder: Path, scheduler: str) -> None:
+    spacing = "trailing" if scheduler == "DPMSolverMultistep" else None
+    values = sd_values(folder, scheduler=scheduler, spacing=spacing, steps=4)
+    generator, mode = build_generator(values, "cpu"), Mode(strength=0.5)
+    guides = [Image.new("RGB", (32, 32), name) for name in ("teal", "tan")]
+    drawn = generator.draw(["a photo of one"] * 2, [1, 1], guides, mode)
+    assert drawn.finite == [True] * 2
+    assert (
+        drawn.calls == 2 * generator.predicted_calls(0.5) == 2 * 2 * (3 if spacing is None else 2)
+    )
+    assert drawn.images[0].tobytes() != drawn.images[1].tobytes()
+
+
+def test_low_rank_weights_of_the_generator_itself_are_merged(
+    folder: Path, fits: dict[str, Fitted]
+) -> None:
+    path = fits["joint"].adapter(0)
+    plain = build_generator(sd_values(folder, batch_size="auto"), "cpu")
+    merged = build_generator(sd_values(folder, lora=str(path), vae_slicing=True), "cpu")
+    merged.check()
+    assert merged.fingerprint() != plain.fingerprint()
+    words = (["a photo of one"], [1])
+    attached = plain.draw(*words, mode=Mode(adapter=path)).images[0]
+    found, bare = merged.draw(*words).images[0], plain.draw(*words).images[0]
+    assert np.abs(np.asarray(found, int) - np.asarray(attached, int)).max() <= 1
+    assert found.tobytes() != bare.tobytes()
+    gone = build_generator(sd_values(folder, lora=str(folder / "none")), "cpu")
+    with pytest.raises(DataError, match=r"pytorch_lora_weights.safetensors.*generator.lora"):
+        gone.check()
 
 
 def test_old_names_on_disk_reach_the_networks(folder: Path, pipe: Any) -> None:
