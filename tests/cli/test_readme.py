@@ -11,6 +11,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from benchmark import cli, records
 from benchmark.compose import check_overrides, settings
 from benchmark.experiment import Experiment, resolve
+from benchmark.generate_cli import WORDS
 from benchmark.listing import noun
 from tests.conftest import ROOT
 from tests.fixtures.documents import commands, documents, links, name
@@ -23,6 +24,7 @@ ELSEWHERE = ("add_a_method.md", "errors.md")
 OTHERS = [page for page in documents() if page.name not in ELSEWHERE]
 COMMANDS = {shlex.join(words): words for page in OTHERS for words in commands(page.read_text())}
 LIGHT = ("ls", "show", "status", "version", "report", "check")
+DRAWING = ("draw", "plan", "check", "steps")
 NAMED = re.compile(r"`((?:benchmark|baselines|synaug|configs|tests|docs)/[\w./-]+\.\w+)`")
 
 
@@ -60,9 +62,17 @@ def test_a_run_resolves(words: list[str]) -> None:
 
 @of("generate")
 def test_a_generation_has_something_to_draw(words: list[str]) -> None:
-    (found,) = experiments(words)
-    assert found.request
-    assert sum(found.allocation.add) > 0
+    first = words[1] if len(words) > 1 else "draw"
+    if first in WORDS and first not in DRAWING:
+        with pytest.raises(SystemExit) as end:
+            cli.main(["generate", first, "--help"])
+        assert end.value.code == 0
+        return
+    own = [word for word in words if word not in WORDS and not word.startswith("steps=")]
+    if own[1:] != ["--help"]:
+        (found,) = experiments(own)
+        assert found.request
+        assert sum(found.allocation.add) > 0
 
 
 @of("prepare")
