@@ -145,7 +145,7 @@ class Pool:
             tail = Tail(self.results_folder)
             missing = self._missing(counts, tail)
             if missing:
-                meter = self._booked(meter, counts)
+                meter = self._booked(meter, counts, missing)
                 self._drawer(generator, materials, tail, meter, progress).run(missing)
             with self._locked():
                 self._write_sheet()
@@ -194,11 +194,15 @@ class Pool:
             progress,
         )
 
-    def _booked(self, meter: Meter | None, counts: Sequence[int]) -> Meter | None:
-        """The meter with what earlier runs drew for the same images."""
+    def _booked(
+        self, meter: Meter | None, counts: Sequence[int], missing: Sequence[PlanRow]
+    ) -> Meter | None:
+        """The meter with what earlier runs drew for the same images and what is still there."""
         if meter is None:
             return None
-        past = self.cost(counts)
+        lost = {(row.label, row.slot) for row in missing}
+        ledger, wanted = self.ledger(), build_plan(self.spec, counts)
+        past = ledger.cost(row for row in wanted if (row.label, row.slot) not in lost)
         return replace(
             meter,
             images=meter.images + past.candidates,

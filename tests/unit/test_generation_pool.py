@@ -10,6 +10,8 @@ import pytest
 from PIL import Image
 
 from benchmark.errors import DataError, IntegrityError, UsageError
+from benchmark.generation.budget import Budget
+from benchmark.generation.limits import Meter
 from benchmark.generation.plan import build_plan
 from benchmark.generation.pool import Pool
 from benchmark.generation.seeding import MAX_ATTEMPTS, image_seed
@@ -156,3 +158,15 @@ def test_nothing_is_logged_or_shown_for_small_work(
         Pool.open(stub_spec(generator)).ensure([1, 1, 1], generator)
     assert caplog.text == ""
     assert capsys.readouterr() == ("", "")
+
+
+def test_a_lost_image_is_not_booked_twice_against_a_limit() -> None:
+    generator = Stub()
+    pool = Pool.open(stub_spec(generator))
+    pool.ensure([2, 2, 2], generator)
+    for path in (pool.folder / "images").rglob("*.png"):
+        path.unlink()
+    limit = Budget(kind="none", limit_calls=36)
+    assert pool.ensure([2, 2, 2], generator, meter=Meter(limit)).accepted == 6
+    with pytest.raises(UsageError, match="Expected at most 36 network calls, but 36 of them"):
+        pool.ensure([3, 2, 2], generator, meter=Meter(limit))
