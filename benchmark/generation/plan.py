@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -131,9 +131,8 @@ def calls_of_slots(generator: Generator, guides: Guides | None) -> tuple[int, ..
     return tuple(generator.predicted_calls(strength) for strength in strengths)
 
 
-@dataclass(frozen=True, slots=True)
-class PlanRow:
-    """One intended image.
+class PlanRow(NamedTuple):
+    """One intended image; a tuple, because there may be millions.
 
     Attributes:
         image_id: hash of all that decides the image, 24 hex digits.
@@ -166,12 +165,9 @@ class PlanRow:
     strength: float | None = None
 
 
-_FIELDS = tuple(PlanRow.__dataclass_fields__)
-
-
 def row_values(row: PlanRow) -> dict[str, Any]:
     """The JSON values of a row; what a text-to-image row does not have is left out."""
-    values = {name: getattr(row, name) for name in _FIELDS}
+    values = row._asdict()
     return {key: item for key, item in values.items() if item is not None or key == "modifier_id"}
 
 

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import IO, Any, Literal, NamedTuple
 
 from benchmark.errors import IntegrityError
 from benchmark.files import canonical_json, read_json, storage_error, write_json
@@ -15,9 +15,8 @@ from benchmark.generation.generator import LoadReport
 Status = Literal["ok", "rejected"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PoolRow:
-    """One drawn image.
+class PoolRow(NamedTuple):
+    """One drawn image; a tuple, because there may be millions.
 
     Attributes:
         image_id: as in the plan.
@@ -67,14 +66,6 @@ class Session:
     adapters: tuple[str, ...] = ()
 
 
-_FIELDS = tuple(field.name for field in dataclasses.fields(PoolRow))
-
-
-def values(row: PoolRow) -> dict[str, Any]:
-    """The JSON values of a row."""
-    return {name: getattr(row, name) for name in _FIELDS}
-
-
 def append_rows(file: IO[str], rows: Iterable[PoolRow], path: Path) -> None:
     """Append rows and force them to the disk.
 
@@ -82,7 +73,7 @@ def append_rows(file: IO[str], rows: Iterable[PoolRow], path: Path) -> None:
         StorageError: the disk is full or the file cannot be written.
     """
     try:
-        file.writelines(canonical_json(values(row)) + "\n" for row in rows)
+        file.writelines(canonical_json(row._asdict()) + "\n" for row in rows)
         file.flush()
         os.fsync(file.fileno())
     except OSError as error:
