@@ -154,6 +154,14 @@ def _settings(module: str, node: ast.ClassDef) -> Iterator[Setting]:
     config = _config_class(module, node)
     if config is None:
         return
+    for base in config.bases:
+        shared = definition(module, base.id) if isinstance(base, ast.Name) else None
+        if isinstance(shared, ast.ClassDef):
+            yield from _fields(module, shared)
+    yield from _fields(module, config)
+
+
+def _fields(module: str, config: ast.ClassDef) -> Iterator[Setting]:
     texts = attributes(ast.get_docstring(config) or "")
     for item in config.body:
         if isinstance(item, ast.AnnAssign) and isinstance(item.target, ast.Name):
