@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmark.console import say
 from benchmark.data.dataset import LongTailedData
 from benchmark.errors import UsageError
 from benchmark.experiment import Experiment
@@ -18,8 +19,9 @@ from benchmark.generation.fitting.request import FitRequest, Fitted
 from benchmark.generation.generator import Mode
 from benchmark.generation.guides import guide_set
 from benchmark.generation.limits import Meter
-from benchmark.generation.plan import pool_spec
+from benchmark.generation.plan import PoolSpec, pool_spec
 from benchmark.generation.pool import Pool
+from benchmark.generation.prompts import clashes
 from benchmark.generation.sources import Drawn
 
 Load = Callable[[], LongTailedData]
@@ -136,6 +138,7 @@ def _fitted(request: FitRequest, progress: bool) -> Fitted:
 def fill_pool(experiment: Experiment, load: Load) -> tuple[Pool, GenerationCost]:
     """Draw what the experiment's budget is missing; a fit's cost is inherited by its pools."""
     ready, progress = drawing(experiment, load), experiment.settings.plumbing.progress
+    say_clashes(ready.pool.spec)
     fitted = _fitted(ready.fit, progress) if ready.fit else None
     generator = experiment.settings.generator
     cost = ready.pool.ensure(
@@ -147,6 +150,13 @@ def fill_pool(experiment: Experiment, load: Load) -> tuple[Pool, GenerationCost]
     )
     generator.close()
     return ready.pool, with_fit(cost, fitted)
+
+
+def say_clashes(spec: PoolSpec) -> None:
+    """Classes that share a prompt get the same kind of picture under different labels."""
+    for text, labels in clashes(spec.prompts, spec.classes).items():
+        names = ", ".join(f"{spec.classes[label]} ({label})" for label in labels)
+        say("note", f"classes share the prompt '{text}': {names}")
 
 
 def _meter(experiment: Experiment, fitted: Fitted | None) -> Meter:

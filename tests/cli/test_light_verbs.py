@@ -199,3 +199,7 @@ def test_tables_align_and_cut() -> None:
         "a  some longer text here", "   and more",
     ]  # fmt: skip
     assert table([], 80) == []
+
+
+def test_settings_shared_by_two_components_are_shown() -> None:
+    assert "strengths" in show("method=intra_translation")

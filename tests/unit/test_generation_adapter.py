@@ -126,3 +126,25 @@ def test_settings_are_checked_when_read(
 def test_a_kind_is_needed() -> None:
     with pytest.raises(UsageError, match="Expected a generator kind"):
         build_generator({"steps": 3})
+
+
+def test_a_batch_size_that_fits_is_found(
+    tiny_pipeline: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+
+    generator = build_generator(tiny_values(tiny_pipeline, batch_size="auto"), "cpu")
+    draw = generator.draw_values  # type: ignore[attr-defined]
+
+    def small(jobs: list[object], *rest: object) -> object:
+        if len(jobs) > 4:
+            raise torch.OutOfMemoryError("too much")
+        return draw(jobs, *rest)
+
+    monkeypatch.setattr(generator, "draw_values", small)
+    drawn = generator.draw([f"a photo of {n}" for n in range(6)], list(range(6)))
+    assert (generator.batch_size, len(drawn.images), drawn.calls) == (4, 6, 6 * 4)
+    fixed = build_generator(tiny_values(tiny_pipeline, batch_size=8), "cpu")
+    monkeypatch.setattr(fixed, "draw_values", small)
+    with pytest.raises(UsageError, match=r"set generator\.batch_size=auto"):
+        fixed.draw(["a photo"], [1])

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
+from benchmark import cli
 from benchmark.errors import BenchError, DataError, IntegrityError, UsageError
 from benchmark.generation.chat import Endpoint
 from benchmark.generation.prompt_writer import PromptQuery, accepted, write_prompts
@@ -354,3 +355,14 @@ def test_a_damaged_part_file_and_a_wrong_suffix(tmp_path: Path) -> None:
         write_prompts(query, ["seven"], tmp_path / "mine.json")
     with pytest.raises(UsageError, match="at least one class"):
         write_prompts(query, [], tmp_path / "yours.yaml")
+
+
+def test_the_command_line_freezes_a_set(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "mine.yaml"
+    with serving(_good) as server:
+        words = ["dataset=digitslt", "model=tiny", f"base_url={server.url}", f"out={out}"]
+        assert cli.main(["generate", "prompts", *words, "n=3", f"key={VARIABLE}"]) == 0
+        assert cli.main(["generate", "prompts", *words, "n=0"]) == 2
+    assert "10 classes with 3 modifiers each" in capsys.readouterr().out
+    assert len(server.bodies) == 10
+    assert set(yaml.safe_load(out.read_text())["classes"]) >= {"zero", "nine"}

@@ -2,12 +2,15 @@
 
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from benchmark import api, cli
+from benchmark.drawn import say_clashes
 from benchmark.records import Record
+from tests.fixtures.generation import Stub, stub_spec
 
 SHORT = ("recipe.steps.amount=2", "progress=false", "pool_seed=0", "generator.steps=4",
          "budget=uniform", "budget.amount=4")  # fmt: skip
@@ -160,3 +163,8 @@ def test_mistakes_get_one_line(
 ) -> None:
     assert cli.main(["generate", *words]) in (2, 3)
     assert message.lower() in capsys.readouterr().err.lower()
+
+
+def test_classes_that_share_a_prompt_are_flagged(capsys: pytest.CaptureFixture[str]) -> None:
+    say_clashes(replace(stub_spec(Stub()), classes=("crane", "cat", "crane")))
+    assert "share the prompt 'a photo of crane': crane (0), crane (2)" in capsys.readouterr().err
