@@ -27,6 +27,7 @@ from benchmark.errors import unknown
 from benchmark.words import Parser
 
 if TYPE_CHECKING:
+    from benchmark.generation.collections.collection import Collection
     from benchmark.generation.exporting import Format
 
 
@@ -165,10 +166,9 @@ def _steps(args: Sequence[str]) -> int:
     return 0
 
 
-def _say_stored(images: int, folder: Path, method: str) -> None:
-    print(f"{images:,} images in {folder}")
-    words = f"method={method} method.{method}.source={folder.name}"
-    print(f"use them: python -m benchmark run {words}")
+def _say_stored(found: "Collection") -> None:
+    print(f"{sum(found.counts):,} images in {found.folder}")
+    print(f"use them in a supply of collected images: method.SUPPLY.source={found.key}")
 
 
 def _import(args: Sequence[str]) -> int:
@@ -187,7 +187,7 @@ def _import(args: Sequence[str]) -> int:
         licence=given.licence,
         network_calls=given.network_calls,
     )
-    _say_stored(sum(found.counts), found.folder, "imported")
+    _say_stored(found)
     return 0
 
 
@@ -212,7 +212,7 @@ def _fetch(args: Sequence[str]) -> int:
         contact=given.contact,
     )
     found = collecting.fetch(given.source, words, manners, again=given.again)
-    _say_stored(sum(found.counts), found.folder, "webaug")
+    _say_stored(found)
     return 0
 
 

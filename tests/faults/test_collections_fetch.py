@@ -337,7 +337,7 @@ def test_a_stopped_fetch_goes_on_where_it_was(
     out, _ = child.communicate(timeout=20)
     assert child.returncode == (130 if number == signal.SIGTERM else -9)
     assert number == signal.SIGKILL or "of 12 rows fetched" in out
-    with pytest.raises(DataError, match=r"were not fetched.*collections fetch"):
+    with pytest.raises(DataError, match=r"were not fetched.*generate fetch"):
         check_location(str(path))
     site.pause = 0.0
     collection = fetch_urls(path, CLASSES, manners())

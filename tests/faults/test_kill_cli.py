@@ -78,12 +78,12 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory, commands: Commands) ->
 
 
 def _partly_drawn(place: Place) -> None:
-    assert 8 <= len(place.files("images/*/*/*.png")) < 20
+    assert 8 <= len(place.files("images/*/*.png")) < 20
     assert place.files("checkpoint.pt") == []
 
 
 def _in_training(place: Place) -> None:
-    assert len(place.files("images/*/*/*.png")) == 20
+    assert len(place.files("images/*/*.png")) == 20
     assert len(place.files("checkpoint.pt")) == 1
 
 

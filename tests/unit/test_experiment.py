@@ -117,12 +117,15 @@ def test_equal_calls_derive_the_counts_and_the_limit_moves_the_hash() -> None:
     )
 
 
-@pytest.mark.parametrize(
-    ("method", "what"), [("ce", "no images"), ("heldout_real", "heldout_real")]
-)
-def test_equal_calls_need_a_method_that_makes_some(method: str, what: str) -> None:
-    with pytest.raises(UsageError, match=f"under protocol iso_nfe, but got {what}"):
-        _resolved(f"method={method}", "protocol=iso_nfe", "budget.limit_calls=5000")
+def test_equal_calls_need_a_method_that_makes_some() -> None:
+    with pytest.raises(UsageError, match="under protocol iso_nfe, but got heldout_real"):
+        _resolved("method=heldout_real", "protocol=iso_nfe", "budget.limit_calls=5000")
+
+
+def test_under_equal_calls_a_method_without_images_is_the_reference() -> None:
+    found = _resolved("method=ce", "protocol=iso_nfe", "budget.limit_calls=5000")
+    assert (found.budget.kind, sum(found.allocation.add), found.predicted.calls) == ("none", 0, 0)
+    assert found.budget.limit_calls == 5000
 
 
 def test_equal_training_counts_epochs_on_the_plain_long_tailed_rows() -> None:

@@ -1,6 +1,5 @@
 """Every supply through a whole run: images, origin, costs and facts in the record."""
 
-import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +9,7 @@ import pytest
 from benchmark import api, cli
 from benchmark.drawn import say_clashes
 from benchmark.records import Record
+from synaug.embedded.web_folder import make
 from tests.fixtures.generation import Stub, stub_spec
 
 SHORT = ("recipe.steps.amount=2", "progress=false", "pool_seed=0", "generator.steps=4",
@@ -69,9 +69,10 @@ def test_strengths_share_the_calls(tmp_path: Path) -> None:
     assert record.pool.generator["guides"]["pairing"] == "inter"  # type: ignore[index, call-overload]
 
 
-def test_images_whose_cost_nobody_states_are_marked(tmp_path: Path, cache: Path) -> None:
-    (rendered,) = (cache / "collections").glob("*/images")
-    plain = shutil.copytree(rendered, tmp_path / "plain")
+def test_images_whose_cost_nobody_states_are_marked(tmp_path: Path) -> None:
+    plain = tmp_path / "plain"
+    make(plain, 4)
+    (plain / "metadata.jsonl").unlink()
     words = [f"method.imported.source={plain}", f"out={tmp_path}/runs"]
     unknown = api.run("method=imported", *SHORT, *words).cost.generation
     stated = api.run("method=imported", *SHORT, "method.imported.network_calls_per_image=5", *words)
