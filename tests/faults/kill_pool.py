@@ -22,7 +22,7 @@ from benchmark.generation.stored import read_pool
 from benchmark.generation.verify import verify
 from tests.fixtures.generation import Stub, stub_spec
 
-COUNTS = [300, 300, 300]
+COUNTS = [500, 500, 500]
 ROOT = Path(__file__).parents[2]
 _WORKER = """
 import sys, time
