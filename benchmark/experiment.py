@@ -101,8 +101,8 @@ class Experiment:
         return values
 
     def _generator(self) -> dict[str, Any]:
-        # the batch size moves an image by rounding only
-        hidden = ("batch_size",)
+        # these move an image by rounding only
+        hidden = ("batch_size", "vae_slicing", "compile")
         given = identity.plain(self.settings.generator.config)
         return {key: value for key, value in given.items() if key not in hidden}
 

@@ -1,6 +1,6 @@
 """What is hashed of a configuration, and how stacks are called."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import pytest
@@ -82,7 +82,11 @@ def test_a_component_is_hashed_with_its_version() -> None:
 
 def test_every_setting_of_a_shipped_component_is_hashed() -> None:
     for name in COMPONENTS.names():
-        assert describe_component(part(name))["settings"] == shipped_settings(name)
+        hashed, shipped = describe_component(part(name))["settings"], shipped_settings(name)
+        neutral = {each.name: each.default for each in fields(COMPONENTS.load(name).Config)}
+        assert {key: shipped[key] for key in hashed} == hashed
+        # what is not hashed is at the value that changes nothing
+        assert all(neutral[key] == shipped[key] for key in shipped if key not in hashed)
 
 
 def test_the_paper_method_is_a_preset_of_three_components() -> None:
