@@ -81,7 +81,7 @@ def _collection_keys() -> list[str]:
 def show(key: str, width: int | None) -> str:
     """A pool in full: its specification, its classes, and what it took."""
     pool = read_pool(pool_folder(key))
-    cost = pool.pool.ledger().cost(pool.plan)
+    cost = pool.ledger.cost(pool.plan)
     lines = [f"{bold('pool')} {pool.spec.key}  {pool.folder}", ""]
     lines += table([(name, _text(value)) for name, value in _facts(pool)], width, wrap=True)
     lines += ["", bold("classes"), *table(list(_classes(pool)), width)]

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from benchmark.compose import quiet_libraries, settings
-from benchmark.drawn import drawing, fill_pool
+from benchmark.drawn import fill_pool
 from benchmark.errors import UsageError
 from benchmark.experiment import Experiment, resolve
 from benchmark.generation.budget import Allocation
@@ -154,9 +154,8 @@ def steps_sheet(overrides: Sequence[str], steps: Sequence[int], out: Path | None
         check_supply(experiment)
     rows, folder = {}, Path()
     for n, experiment in experiments.items():
-        load = _loader(experiment)
-        pool, _ = fill_pool(experiment, load)
-        drawn = drawing(experiment, load).pool.subset(experiment.allocation.add)
+        pool, _ = fill_pool(experiment, _loader(experiment))
+        drawn = pool.subset(experiment.allocation.add)
         rows[n], folder = [_picture(pool.image_path(row)) for row in drawn], pool.folder
     first = next(iter(experiments.values()))
     path = out or folder / "steps.png"

@@ -36,6 +36,11 @@ class Ledger:
         else:
             self._rejected.setdefault(slot, {})[row.attempt] = row
 
+    @property
+    def by_slot(self) -> dict[Slot, PoolRow]:
+        """Accepted rows by (label, slot)."""
+        return self._accepted
+
     def accepted(self, row: PlanRow) -> PoolRow | None:
         """The accepted image of a slot, if there is one."""
         return self._accepted.get((row.label, row.slot))

@@ -9,20 +9,19 @@ view of a pool: a list of ids, never a copy.
 import hashlib
 import io
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from filelock import FileLock
 from numpy.typing import NDArray
 from PIL import Image
 
 from benchmark.errors import DataError, IntegrityError, UsageError
-from benchmark.files import content_hash, read_json, sha256_file, storage_error
+from benchmark.files import content_hash, read_json, sha256_file
 from benchmark.generation.collections.naming import class_folder
 from benchmark.generation.drawing import Drawer, Materials, hopeless
 from benchmark.generation.ledger import Ledger
@@ -41,6 +40,7 @@ from benchmark.generation.results import PoolRow, Tail, read_sessions
 from benchmark.generation.seeding import MAX_ATTEMPTS
 from benchmark.generation.sheet import COLUMNS, write_sheet
 from benchmark.generation.specs import SPEC, spec_values, write_spec
+from benchmark.locks import held
 from benchmark.paths import pool_dir
 
 if TYPE_CHECKING:
@@ -139,14 +139,15 @@ class Pool:
             Interrupted: stopped by a signal; what was drawn is kept.
         """
         check_counts(self.spec, counts)
-        if self._missing(counts):
+        tail = Tail(self.results_folder)
+        ledger = self.ledger(tail)
+        missing = self._missing(counts, ledger)
+        if missing:
             self._check_generator(generator)
             self.plan(counts)
-            tail = Tail(self.results_folder)
-            missing = self._missing(counts, tail)
-            if missing:
-                meter = self._booked(meter, counts, missing)
-                self._drawer(generator, materials, tail, meter, progress).run(missing)
+            meter = self._booked(meter, counts, missing, ledger)
+            # what other processes draw from here on, the drawer learns from the tail
+            self._drawer(generator, materials, tail, meter, progress).run(missing)
             with self._locked():
                 self._write_sheet()
         return self.cost(counts)
@@ -164,7 +165,7 @@ class Pool:
     def missing(self, counts: Sequence[int]) -> int:
         """How many images of a budget would have to be drawn; draws and writes nothing."""
         check_counts(self.spec, counts)
-        return len(self._missing(counts))
+        return len(self._missing(counts, self.ledger()))
 
     def _check_generator(self, generator: "Generator") -> None:
         if content_hash(generator.fingerprint(), 16) != self.spec.generator_hash:
@@ -195,13 +196,17 @@ class Pool:
         )
 
     def _booked(
-        self, meter: Meter | None, counts: Sequence[int], missing: Sequence[PlanRow]
+        self,
+        meter: Meter | None,
+        counts: Sequence[int],
+        missing: Sequence[PlanRow],
+        ledger: Ledger,
     ) -> Meter | None:
         """The meter with what earlier runs drew for the same images and what is still there."""
         if meter is None:
             return None
         lost = {(row.label, row.slot) for row in missing}
-        ledger, wanted = self.ledger(), build_plan(self.spec, counts)
+        wanted = build_plan(self.spec, counts)
         past = ledger.cost(row for row in wanted if (row.label, row.slot) not in lost)
         return replace(
             meter,
@@ -211,18 +216,9 @@ class Pool:
             flops=meter.flops + past.flops,
         )
 
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
+    def _locked(self) -> AbstractContextManager[None]:
         """Hold the pool for the moment that writing its plan or its sheet takes."""
-        lock = FileLock(self.folder / ".lock")
-        try:
-            lock.acquire()
-        except OSError as error:
-            raise storage_error(self.folder, error) from error
-        try:
-            yield
-        finally:
-            lock.release()
+        return held(self.folder / ".lock", f"writes the plan or sheet of pool {self.spec.key}")
 
     def _extend_plan(self, counts: Sequence[int]) -> int:
         before = [0] * self.spec.n_classes
@@ -233,8 +229,7 @@ class Pool:
             write_plan(self.plan_path, build_plan(self.spec, union))
         return sum(union)
 
-    def _missing(self, counts: Sequence[int], tail: Tail | None = None) -> list[PlanRow]:
-        ledger = self.ledger(tail)
+    def _missing(self, counts: Sequence[int], ledger: Ledger) -> list[PlanRow]:
         wanted = build_plan(self.spec, counts)
         open_rows = [row for row in wanted if not self._intact(ledger.accepted(row))]
         return [self._next_attempt(row, ledger) for row in open_rows]

@@ -1,12 +1,13 @@
 """Pools as they lie on the disk: found by key, listed, summed up; no torch and no generator."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
 from benchmark.errors import BenchError, DataError, unknown
-from benchmark.generation.plan import PlanRow, PoolSpec, read_plan
+from benchmark.generation.ledger import Ledger
+from benchmark.generation.plan import PlanRow, PoolSpec, planned_counts, read_plan
 from benchmark.generation.pool import Pool
 from benchmark.generation.results import PoolRow, Session, read_rows, read_sessions
 from benchmark.generation.specs import SPEC, read_spec
@@ -32,22 +33,9 @@ class StoredPool:
     @cached_property
     def spec(self) -> PoolSpec:
         """The pool's spec, with the network calls that its plan states."""
-        return read_spec(self.folder, self._calls)
-
-    @property
-    def _calls(self) -> tuple[int, ...]:
-        """Network calls by turn of the slots; one class's rows hold all turns, if any do."""
-        turns: dict[int, int] = {}
-        period = len(read_spec(self.folder).guides.strengths) if self._guided else 1  # type: ignore[union-attr]
-        for row in self.plan:
-            turns.setdefault(row.slot % period, row.predicted_calls)
-            if len(turns) == period:
-                break
-        return tuple(turns.get(turn, 0) for turn in range(period))
-
-    @property
-    def _guided(self) -> bool:
-        return bool(self.plan) and self.plan[0].guide is not None
+        spec = read_spec(self.folder)
+        period = len(spec.guides.strengths) if spec.guides else 1
+        return replace(spec, calls=_calls(self.plan, period))
 
     @cached_property
     def pool(self) -> Pool:
@@ -55,17 +43,29 @@ class StoredPool:
         return Pool(self.spec, self.folder)
 
     @cached_property
+    def ledger(self) -> Ledger:
+        """The rows by slot, and what they cost."""
+        return Ledger(self.spec, self.rows, self.sessions)
+
+    @property
     def accepted(self) -> dict[tuple[int, int], PoolRow]:
-        """Accepted rows by (label, slot); of several the last one counts."""
-        return {(row.label, row.slot): row for row in self.rows if row.status == "ok"}
+        """Accepted rows by (label, slot)."""
+        return self.ledger.by_slot
 
     @property
     def counts(self) -> list[int]:
         """Planned images of each class."""
-        found = [0] * self.spec.n_classes
-        for row in self.plan:
-            found[row.label] = max(found[row.label], row.slot + 1)
-        return found
+        return planned_counts(self.plan, self.spec.n_classes)
+
+
+def _calls(plan: Sequence[PlanRow], period: int) -> tuple[int, ...]:
+    """Network calls by turn of the slots; one class's rows hold all turns, if any do."""
+    turns: dict[int, int] = {}
+    for row in plan:
+        turns.setdefault(row.slot % period, row.predicted_calls)
+        if len(turns) == period:
+            break
+    return tuple(turns.get(turn, 0) for turn in range(period))
 
 
 def read_pool(folder: Path) -> StoredPool:

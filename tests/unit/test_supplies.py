@@ -150,7 +150,6 @@ def test_a_check_measures_and_pictures(capsys: pytest.CaptureFixture[str]) -> No
     ("words", "message"),
     [
         (("exprot",), "did you mean export"),
-        (("show", "zz"), "Unknown pool"),
         (("plan", "method=ce"), "generates no images"),
         (("check", "method=heldout_real"), "adds no generated or collected images"),
         (("check", "method=t2i", "extractor=resnet18"), "Expected NAME:FILE"),
@@ -169,3 +168,9 @@ def test_mistakes_get_one_line(
 def test_classes_that_share_a_prompt_are_flagged(capsys: pytest.CaptureFixture[str]) -> None:
     say_clashes(replace(stub_spec(Stub()), classes=("crane", "cat", "crane")))
     assert "share the prompt 'a photo of crane': crane (0), crane (2)" in capsys.readouterr().err
+
+
+def test_an_unknown_pool_gets_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    generate(capsys, "plan", "method=t2i", *SHORT)
+    assert cli.main(["generate", "show", "zz"]) == 2
+    assert "Unknown pool 'zz'" in capsys.readouterr().err

@@ -11,14 +11,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
-from benchmark.console import say
-from benchmark.errors import DataError, IntegrityError, StorageError
+from benchmark.errors import DataError, IntegrityError
 from benchmark.files import content_hash, read_json, storage_error, write_bytes, write_json
 from benchmark.generation.collections.naming import class_folder
 from benchmark.generation.collections.pixels import Sound
 from benchmark.generation.collections.rows import ID_DIGITS, Row, encode
+from benchmark.locks import held
 from benchmark.paths import cache_root
 
 FORMAT = 1
@@ -204,31 +202,11 @@ def workroom(root: Path, stamp: str, *, fresh: bool) -> Iterator[Path]:
         StorageError: the folder cannot be written.
     """
     work = root / ".work" / stamp
-    try:
-        work.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise storage_error(work, error) from error
-    with _locked(work.with_name(f"{stamp}.lock")):
+    with held(work.with_name(f"{stamp}.lock"), "collects the same images"):
         if fresh:
             shutil.rmtree(work, ignore_errors=True)
         work.mkdir(exist_ok=True)
         yield work
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    lock = FileLock(path)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        say("images", f"waiting for another process that collects the same ({path.name})")
-        lock.acquire()
-    except OSError as error:
-        raise StorageError("Expected a lock, but got none", where=path) from error
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def remember(root: Path, stamp: str, key: str) -> None:

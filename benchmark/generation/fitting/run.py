@@ -2,18 +2,14 @@
 
 import importlib.metadata
 import importlib.util
-import logging
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from filelock import FileLock, Timeout
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmark.files import storage_error
 from benchmark.generation.fitting.adapter import require_packages
 from benchmark.generation.fitting.cost import (
     CALLS_AN_IMAGE,
@@ -45,9 +41,9 @@ from benchmark.generation.pipelines import (
     pick_device,
 )
 from benchmark.interrupts import stop_flag
+from benchmark.locks import held
 from benchmark.progress import Tracker
 
-LOG = logging.getLogger(__name__)
 # above this size, activations rather than weights fill a device
 _CHECKPOINT_FROM = 512
 _VERSIONED = ("torch", "diffusers", "transformers", "safetensors", "peft", "accelerate")
@@ -72,27 +68,10 @@ def ensure_fit(request: FitRequest, root: Path | None = None, progress: bool = T
     if not (folder / MARKER).exists():
         if request.config.kind == "lora":
             require_packages()
-        with _locked(folder):
+        with held(folder / ".lock", f"makes fit {folder.name}"):
             if not (folder / MARKER).exists():
                 _fit(request, folder, progress)
     return read_fitted(folder)
-
-
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder / ".lock")
-        lock.acquire(timeout=0)
-    except Timeout:
-        LOG.warning("Waiting for another process that makes fit %s", folder.name)
-        lock.acquire()
-    except OSError as error:
-        raise storage_error(folder, error) from error
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def _fit(request: FitRequest, folder: Path, shown: bool) -> None:
