@@ -63,8 +63,9 @@ class CMO(Component):
             return Streams()
         return Streams(aux=class_balanced_rows(labels, len(labels), rng, self.config.power))
 
-    def mix(self, batch: Batch, aux: Batch | None, rng: torch.Generator) -> Batch:
+    def mix(self, batch: Batch, aux: Batch | None, step: Step) -> Batch:
         """Paste one box, the same for the whole batch."""
+        rng = step.rng(f"mix/{self.name}")
         skip = float(torch.rand(1, generator=rng)) >= self.config.probability
         if aux is None or skip:
             return batch

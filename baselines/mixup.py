@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 
 from baselines.mixing import beta_sample, blend, permuted_targets
-from benchmark.component import Batch, Citation, Component
+from benchmark.component import Batch, Citation, Component, Step
 from benchmark.config import PositiveFloat
 
 
@@ -30,8 +30,9 @@ class Mixup(Component):
 
         alpha: PositiveFloat
 
-    def mix(self, batch: Batch, aux: Batch | None, rng: torch.Generator) -> Batch:
+    def mix(self, batch: Batch, aux: Batch | None, step: Step) -> Batch:
         """Blend the batch with a permutation of itself."""
+        rng = step.rng(f"mix/{self.name}")
         share = torch.tensor(beta_sample(self.config.alpha, rng), device=batch.images.device)
         order = torch.randperm(len(batch.images), generator=rng).to(batch.images.device)
         images = blend(batch.images, batch.images[order], share)

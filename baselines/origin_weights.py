@@ -6,7 +6,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from benchmark.component import ORIGINS, Batch, Citation, Component
+from benchmark.component import ORIGINS, Batch, Citation, Component, Step
 from benchmark.config import PositiveFloat
 
 
@@ -63,7 +63,7 @@ class OriginWeights(Component):
         added: PositiveFloat
         unit: Literal["row", "origin"]
 
-    def mix(self, batch: Batch, aux: Batch | None, rng: torch.Generator) -> Batch:
+    def mix(self, batch: Batch, aux: Batch | None, step: Step) -> Batch:
         """Scale the weights of all target pairs; the images stay as they are."""
         real = batch.origins == ORIGINS.index("real")
         scale = origin_weights(real, self.config.real, self.config.added, self.config.unit)

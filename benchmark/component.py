@@ -77,12 +77,18 @@ class Stage:
         name: what the stage is called in records and logs.
         share: length as a share of the recipe's total steps; stages may add up to more than 1.
         rows: the training rows in use.
-        train: what is trained: "all", or one module by its path, such as "head".
+        train: what is trained: "all", or one module or parameter by its path, such as "head" or
+            "head.scale".
         batch_norm: "train" updates running statistics, "eval" freezes them.
         init: "continue" keeps the weights, "fresh" builds the network again.
         lr_scale: multiplies the recipe's learning rate.
+        rates: multiplies the learning rate of parts, as (path, factor); what has none has 1.
         weight_decay: replaces the recipe's weight decay if not None.
         schedule: replaces the name of the recipe's schedule if not None.
+        cached_passes: 0 augments every batch anew. Else the backbone is frozen, the features of so
+            many augmented passes over the rows are computed once, and the stage trains on them,
+            one pass after the other. Needs a stage that trains in the head only, with frozen batch
+            norm and no mixing; ``loss`` then sees features in ``batch.images``.
         plain: hooks that fall back to their defaults in this stage.
         owner: the component that added the stage; its hooks come first. None for the base stage.
     """
@@ -94,8 +100,10 @@ class Stage:
     batch_norm: Literal["train", "eval"] = "train"
     init: Literal["continue", "fresh"] = "continue"
     lr_scale: float = 1.0
+    rates: tuple[tuple[str, float], ...] = ()
     weight_decay: float | None = None
     schedule: str | None = None
+    cached_passes: int = 0
     plain: frozenset[str] = frozenset()
     owner: str | None = None
 
@@ -242,6 +250,9 @@ class AtHand:
 class Net(nn.Module):
     """A backbone that yields (batch, features) and a head that yields the output.
 
+    A subclass keeps ``forward`` the head of ``features``: stages that train the head alone may
+    hand it features that were computed before.
+
     Args:
         backbone: module with an integer ``num_features``.
         head: module from features to logits.
@@ -340,8 +351,8 @@ class Component:
     def streams(self, step: Step, labels: Tensor, rng: torch.Generator) -> Streams | None:
         """Row positions for the epoch that begins; fields left None stay the default."""
 
-    def mix(self, batch: Batch, aux: Batch | None, rng: torch.Generator) -> Batch:
-        """Blend images and targets."""
+    def mix(self, batch: Batch, aux: Batch | None, step: Step) -> Batch:
+        """Blend images and targets; draws come from ``step.rng(f"mix/{self.name}")``."""
         return batch
 
     # model
@@ -349,7 +360,7 @@ class Component:
         """The network to train."""
         return linear_net(backbone, task)
 
-    def deploy(self, net: Net) -> nn.Module:
+    def deploy(self, net: Net, task: Task) -> nn.Module:
         """The plain module, images to logits, that is evaluated and published."""
         return net
 

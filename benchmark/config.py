@@ -107,6 +107,8 @@ class PlumbingConfig:
         compile: wrap the network in ``torch.compile`` (pays for long runs only).
         wandb: "disabled", "offline" or "online"; a failure there never breaks a run.
         progress: show progress bars.
+        share_stages: take over a stage that another run trained under the same conditions, and
+            keep the own ones for others; results are the same either way.
         beside: components whose runs are printed beside this one, run first where missing.
     """
 
@@ -118,6 +120,7 @@ class PlumbingConfig:
     compile: bool
     wandb: Literal["disabled", "offline", "online"]
     progress: bool
+    share_stages: bool
     beside: tuple[str, ...]
 
 

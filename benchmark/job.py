@@ -4,15 +4,31 @@ import math
 from dataclasses import dataclass, field
 from itertools import accumulate, pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 
-from benchmark.component import Stage, Task
+from benchmark.component import Net, Stage, Task
 from benchmark.config import BackboneConfig, RecipeConfig
 from benchmark.data.batches import TrainSet
 from benchmark.logs import Logger
 from benchmark.stack import Stack
+
+
+class SharedStages(Protocol):
+    """Where trained stages are kept for other runs that begin alike."""
+
+    def keys(self, job: "Job", plans: "list[StagePlan]") -> list[str]:
+        """A key for each stage that stands for all that decides its weights."""
+        ...
+
+    def load(self, key: str, net: Net, job: "Job") -> dict[str, Any] | None:
+        """Put a stored stage's weights into ``net``; what it took, or None where there is none."""
+        ...
+
+    def save(self, key: str, net: Net, took: dict[str, Any]) -> None:
+        """Keep a trained stage with what it took."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -33,6 +49,7 @@ class Job:
         progress: whether to show a progress bar.
         logger: where curves go besides the history file.
         fixed_rows: see ``plan_stages``.
+        shared: trained stages of other runs; None trains every stage.
     """
 
     stack: Stack
@@ -48,6 +65,7 @@ class Job:
     progress: bool
     logger: Logger
     fixed_rows: int | None = None
+    shared: SharedStages | None = None
 
     @property
     def checkpoint(self) -> Path:
@@ -63,16 +81,26 @@ class StagePlan:
     rows: TrainSet
     steps: int
     per_epoch: int
+    batch_size: int
 
     @property
     def epochs(self) -> int:
         """Passes over the stage's rows, the last one possibly cut short."""
         return math.ceil(self.steps / self.per_epoch)
 
+    @property
+    def images(self) -> int:
+        """Rows that the stage's steps take in all."""
+        whole, rest = divmod(self.steps, self.per_epoch)
+        return whole * len(self.rows) + min(rest * self.batch_size, len(self.rows))
+
 
 @dataclass
 class Progress:
-    """How far a run has come; saved with the weights."""
+    """How far a run has come; saved with the weights.
+
+    ``shared`` names the stages that were taken over from another run; their time counts as theirs.
+    """
 
     stage: int = 0
     step: int = 0
@@ -82,6 +110,7 @@ class Progress:
     loss_sum: float = 0.0
     loss_count: int = 0
     stage_seconds: list[float] = field(default_factory=list)
+    shared: list[str] = field(default_factory=list)
     history: list[dict[str, Any]] = field(default_factory=list)
 
 
@@ -114,7 +143,7 @@ def plan_stages(
     for stage, steps in zip(stages, lengths, strict=True):
         chosen = rows.select(stage.rows, seed, stage.name)
         per_epoch = math.ceil(len(chosen) / recipe.batch_size)
-        plans.append(StagePlan(stage, chosen, max(1, steps), per_epoch))
+        plans.append(StagePlan(stage, chosen, max(1, steps), per_epoch, recipe.batch_size))
     return plans
 
 

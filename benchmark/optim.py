@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import Any
 
 import torch
 from timm.optim import create_optimizer_v2
@@ -16,9 +17,13 @@ from benchmark.errors import UsageError
 
 
 def make_optimizer(
-    parameters: Iterable[nn.Parameter], config: OptimizerConfig
+    parameters: Iterable[nn.Parameter | dict[str, Any]], config: OptimizerConfig
 ) -> torch.optim.Optimizer:
     """An optimiser over ``parameters``; weight decay reaches all of them, norms and biases too.
+
+    Args:
+        parameters: parameters, or groups of them with settings of their own, as torch takes them.
+        config: the settings.
 
     Raises:
         UsageError: a name timm does not know.
@@ -94,25 +99,40 @@ def stage_optimizer(net: nn.Module, recipe: RecipeConfig, stage: Stage) -> torch
     Raises:
         UsageError: the stage trains a module that the network does not have.
     """
-    trained = net if stage.train == "all" else _module(net, stage)
     net.requires_grad_(False)
-    trained.requires_grad_(True)
+    trained = [(name, each) for name, each in net.named_parameters() if trains(stage, name)]
+    if not trained:
+        raise UsageError(
+            f"The stage '{stage.name}' trains the {stage.train}, but the network has none"
+        )
     decay = stage.weight_decay
     config = replace(
         recipe.optimizer,
         lr=recipe.optimizer.lr * stage.lr_scale,
         weight_decay=recipe.optimizer.weight_decay if decay is None else decay,
     )
-    return make_optimizer(trained.parameters(), config)
+    groups: dict[float, list[nn.Parameter]] = {}
+    for name, parameter in trained:
+        parameter.requires_grad_(True)
+        groups.setdefault(_rate(stage, name), []).append(parameter)
+    return make_optimizer(
+        [{"params": group, "lr": config.lr * rate} for rate, group in groups.items()], config
+    )
 
 
-def _module(net: nn.Module, stage: Stage) -> nn.Module:
-    try:
-        return net.get_submodule(stage.train)
-    except AttributeError:
-        raise UsageError(
-            f"The stage '{stage.name}' trains the {stage.train}, but the network has none"
-        ) from None
+def trains(stage: Stage, name: str) -> bool:
+    """Whether the stage trains the parameter ``name``."""
+    return stage.train == "all" or below(stage.train, name)
+
+
+def below(path: str, name: str) -> bool:
+    """Whether ``name`` is the parameter or lies in the module at ``path``."""
+    return f"{name}.".startswith(f"{path}.")
+
+
+def _rate(stage: Stage, name: str) -> float:
+    """The factor of the learning rate of a parameter."""
+    return next((factor for path, factor in stage.rates if below(path, name)), 1.0)
 
 
 def stage_schedule(

@@ -23,7 +23,7 @@ from benchmark.supply import Supplied
 
 PLUMBING = (
     "out", "device", "threads", "progress", "wandb", "beside", "on_existing",
-    "checkpoint_minutes", "compile", "seed",
+    "checkpoint_minutes", "compile", "share_stages", "seed",
 )  # fmt: skip
 
 
@@ -187,6 +187,7 @@ def _stage_blocks(outcome: Outcome) -> tuple[record_models.StageDone, ...]:
             epochs=plan.epochs,
             rows=len(plan.rows),
             seconds=seconds,
+            shared=plan.stage.name in outcome.progress.shared,
         )
         for plan, seconds in zip(outcome.plans, outcome.progress.stage_seconds, strict=True)
     )

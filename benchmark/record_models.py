@@ -148,13 +148,14 @@ class Recipe(Block):
 
 
 class StageDone(Block):
-    """One phase of training as it was run."""
+    """One phase of training as it was run; ``shared``: by another run that began alike."""
 
     name: Name
     steps: Count
     epochs: Count
     rows: Count
     seconds: Seconds
+    shared: bool = False
 
 
 class PredictionFile(Block):

@@ -27,6 +27,7 @@ from benchmark.logs import make_logger
 from benchmark.models import check_backbone
 from benchmark.optim import make_optimizer
 from benchmark.record_builder import Outcome, build_record
+from benchmark.stage_store import default_store
 from benchmark.supply import Supplied, check_supply, supply
 from benchmark.train import train
 
@@ -197,10 +198,11 @@ def _train_and_score(
         compile=chosen.plumbing.compile,
         progress=chosen.plumbing.progress,
         logger=logger,
+        shared=default_store() if chosen.plumbing.share_stages else None,
     )
     net, progress, plans = train(job)
     begun = time.perf_counter()
-    scores = _score(experiment, chosen.stack.deploy(net), scored, device)
+    scores = _score(experiment, chosen.stack.deploy(net, experiment.task), scored, device)
     seconds = time.perf_counter() - begun
     logger.finish({"accuracy": float(np.mean(scores.labels == scores.predicted))})
     return Outcome(net, progress, plans, scores, seconds, rows.meter, device)

@@ -55,6 +55,12 @@ class Stack:
                 if hook not in ANY_STAGE:
                     self._one(hook, stage)
             self._check_loss(stage)
+            self._check_cached(stage)
+
+    def acting(self, hook: str, stage: Stage) -> list[Component]:
+        """The components that fill a hook and act by it in a stage, in order of precedence."""
+        active = self._active(hook, stage)
+        return active[:1] if hook in SINGLE else active
 
     def _active(self, hook: str, stage: Stage | None) -> list[Component]:
         """Components that fill ``hook`` and act in ``stage``, the owner of the stage first."""
@@ -99,6 +105,19 @@ class Stack:
                 todo="keep one of them",
             )
 
+    def _check_cached(self, stage: Stage) -> None:
+        if not stage.cached_passes:
+            return
+        head = stage.train.partition(".")[0] == "head"
+        mixing = [part.name for part in self._active("mix", stage)]
+        if not head or stage.batch_norm != "eval" or mixing:
+            mixed = f"'{mixing[0]}' mixes in it" if mixing else "its backbone is not frozen"
+            raise UsageError(
+                f"The stage '{stage.name}' cannot train on features computed once: {mixed}",
+                where=f"method.{stage.owner}",
+                todo="set cached_passes=0 there",
+            )
+
     # data
     def request_images(self, task: Task) -> ImageRequest | None:
         """The one request for added images, or None."""
@@ -138,9 +157,9 @@ class Stack:
         return bool(self._active("mix", stage))
 
     def mix(self, batch: Batch, aux: Batch | None, step: Step) -> Batch:
-        """The batch after every mixing component, each with its own stream."""
+        """The batch after every mixing component."""
         for part in self._active("mix", step.stage):
-            batch = part.mix(batch, aux, step.rng(f"mix/{part.name}"))
+            batch = part.mix(batch, aux, step)
         return batch
 
     # model
@@ -148,9 +167,9 @@ class Stack:
         """The network to train."""
         return (self._one("build") or _PLAIN).build(backbone, task)
 
-    def deploy(self, net: Net) -> nn.Module:
+    def deploy(self, net: Net, task: Task) -> nn.Module:
         """The module that is evaluated."""
-        return (self._one("deploy") or _PLAIN).deploy(net)
+        return (self._one("deploy") or _PLAIN).deploy(net, task)
 
     # objective
     def class_weights(self, step: Step) -> tuple[Tensor | None, str]:
@@ -200,8 +219,7 @@ class Stack:
         rows = []
         for stage in stages:
             for hook in HOOKS:
-                active = [part.name for part in self._active(hook, stage)]
-                shown = active[:1] if hook in SINGLE else active
+                shown = [part.name for part in self.acting(hook, stage)]
                 if shown and (hook not in ANY_STAGE or stage.owner is None):
                     rows.append((stage.name, hook, ", ".join(shown)))
         return rows

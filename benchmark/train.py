@@ -14,9 +14,11 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from benchmark import checkpoints
-from benchmark.component import Net, Stage, Step
+from benchmark.component import Batch, Net, Stage, Step
 from benchmark.curves import Curve, write_history
+from benchmark.data.batches import TrainSet
 from benchmark.errors import BenchError, IntegrityError, Interrupted
+from benchmark.features import FeatureRows, OnFeatures, feature_rows
 from benchmark.interrupts import StopFlag, stop_flag
 from benchmark.job import Job, Progress, StagePlan, plan_stages
 from benchmark.models import build_backbone
@@ -35,6 +37,7 @@ def train(job: Job) -> tuple[Net, Progress, list[StagePlan]]:
     saved = checkpoints.load(job.checkpoint, job.device) if job.checkpoint.exists() else None
     progress = Progress(**saved["progress"]) if saved else Progress()
     progress.resumed += saved is not None
+    keys = job.shared.keys(job, plans) if job.shared else []
     net = _new_net(job, "base")
     # on its way out of the block torch's global generator is restored
     with stop_flag() as stop, scoped_global_seed(job.seed):
@@ -48,7 +51,11 @@ def train(job: Job) -> tuple[Net, Progress, list[StagePlan]]:
                 restored = (
                     saved if number == (saved or {}).get("progress", {}).get("stage") else None
                 )
-                _run_stage(job, net, plan, progress, restored, stop)
+                key = keys[number] if keys else None
+                if restored or not _take_over(job, net, plan, progress, key):
+                    waited = job.rows.meter.input_seconds
+                    _run_stage(job, net, plan, progress, restored, stop)
+                    _share(job, net, plan, progress, key, waited)
     write_history(job.folder / "history.csv", progress.history)
     net.requires_grad_(True)
     return net, progress, plans
@@ -67,6 +74,33 @@ def _enter_stage(job: Job, net: Net, plan: StagePlan) -> Net:
     with scoped_global_seed(job.seed, "start", plan.stage.name):
         job.stack.start_stage(net, plan.rows, _step(job, plan, 0, previous))
     return net.to(job.device)
+
+
+def _take_over(job: Job, net: Net, plan: StagePlan, progress: Progress, key: str | None) -> bool:
+    """Use the stage as another run trained it, and count what it took there."""
+    took = job.shared.load(key, net, job) if job.shared and key else None
+    if took is None:
+        return False
+    progress.shared.append(plan.stage.name)
+    progress.step = plan.steps
+    progress.images += plan.images
+    progress.seconds += took["seconds"]
+    progress.stage_seconds.append(took["seconds"])
+    progress.history += took["history"]
+    job.rows.meter.input_seconds += took["input_seconds"]
+    return True
+
+
+def _share(
+    job: Job, net: Net, plan: StagePlan, progress: Progress, key: str | None, waited: float
+) -> None:
+    if job.shared and key:
+        took = {
+            "seconds": progress.stage_seconds[-1],
+            "input_seconds": job.rows.meter.input_seconds - waited,
+            "history": [row for row in progress.history if row["stage"] == plan.stage.name],
+        }
+        job.shared.save(key, net, took)
 
 
 def _step(job: Job, plan: StagePlan, index: int, previous: nn.Module | None = None) -> Step:
@@ -98,13 +132,14 @@ def _run_stage(
     parts = {"net": net, "optimizer": optimizer} | ({"ema": ema} if ema else {})
     if restored:
         _restore(job, parts, restored)
-    runner = torch.compile(net) if job.compile else net
+    source, runner = _source(job, net, plan)
     begun, saved_at = time.perf_counter(), time.perf_counter()
     before, meter = progress.seconds, Curve(job, plan, progress)
     for index, order, aux in _steps(job, plan, progress.step):
         step = _step(job, plan, index)
         lr = schedule.set(step=index, epoch=step.epoch)
-        loss = _take_step(job, runner, net, plan, step, order, aux, optimizer)
+        batch = _batch(job, source, step, order, aux)
+        loss = _take_step(job, runner, net, batch, step, optimizer)
         if ema:
             ema.update_parameters(net)
         if (index + 1) % plan.per_epoch == 0 or index + 1 == plan.steps:
@@ -185,25 +220,38 @@ def _epoch_rows(job: Job, plan: StagePlan, step: Step) -> tuple[Tensor, Tensor |
     return main[: len(labels)], streams.aux
 
 
+def _source(job: Job, net: Net, plan: StagePlan) -> tuple[TrainSet | FeatureRows, Any]:
+    """Where batches come from, and the network as the loss sees it."""
+    if plan.stage.cached_passes:
+        step = _step(job, plan, 0)
+        return feature_rows(net, plan.rows, step, _half(job)), OnFeatures(net)
+    return plan.rows, torch.compile(net) if job.compile else net
+
+
+def _half(job: Job) -> bool:
+    return job.recipe.precision == "bf16"
+
+
+def _batch(
+    job: Job, source: TrainSet | FeatureRows, step: Step, order: Tensor, aux: Tensor | None
+) -> Batch:
+    """The rows at ``order``, augmented and mixed; torch's global generator is seeded for them."""
+    seed_torch(job.seed, "step", step.stage.name, step.index)
+    if isinstance(source, FeatureRows):
+        return source.batch(order, step.epoch)
+    batch = source.batch(order, step.rng("augment"))
+    if job.stack.mixes(step.stage):
+        other = None if aux is None else source.batch(aux, step.rng("augment aux"))
+        batch = job.stack.mix(batch, other, step)
+    return batch
+
+
 def _take_step(
-    job: Job,
-    runner: Any,
-    net: Net,
-    plan: StagePlan,
-    step: Step,
-    order: Tensor,
-    aux: Tensor | None,
-    optimizer: torch.optim.Optimizer,
+    job: Job, runner: Any, net: Net, batch: Batch, step: Step, optimizer: torch.optim.Optimizer
 ) -> Tensor:
     """One optimiser step; returns the detached loss."""
-    seed_torch(job.seed, "step", plan.stage.name, step.index)
-    _mode(net, plan.stage)
-    batch = plan.rows.batch(order, step.rng("augment"))
-    if job.stack.mixes(plan.stage):
-        other = None if aux is None else plan.rows.batch(aux, step.rng("augment aux"))
-        batch = job.stack.mix(batch, other, step)
-    half = job.recipe.precision == "bf16"
-    with torch.autocast(job.device.type, dtype=torch.bfloat16, enabled=half):
+    _mode(net, step.stage)
+    with torch.autocast(job.device.type, dtype=torch.bfloat16, enabled=_half(job)):
         loss = job.stack.loss(runner, batch, step)
     optimizer.zero_grad(set_to_none=True)
     loss.backward()

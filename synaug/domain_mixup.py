@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from baselines.mixing import beta_sample, blend, permuted_targets
-from benchmark.component import ORIGINS, Batch, Component
+from benchmark.component import ORIGINS, Batch, Component, Step
 from benchmark.config import PositiveFloat
 from synaug.t2i import PAPER
 
@@ -51,8 +51,9 @@ class DomainMixup(Component):
         alpha: PositiveFloat
         pairing: Literal["free", "cross"]
 
-    def mix(self, batch: Batch, aux: Batch | None, rng: torch.Generator) -> Batch:
+    def mix(self, batch: Batch, aux: Batch | None, step: Step) -> Batch:
         """Blend each image with its partner by one draw a batch."""
+        rng = step.rng(f"mix/{self.name}")
         share = torch.tensor(beta_sample(self.config.alpha, rng), device=batch.images.device)
         if self.config.pairing == "free":
             order = torch.randperm(len(batch.images), generator=rng)

@@ -146,7 +146,7 @@ class Distill(Component):
             for old, new in zip(slow.parameters(), fast.parameters(), strict=True):
                 old.lerp_(new, 1 - self.config.momentum)
 
-    def deploy(self, net: Any) -> nn.Module:
+    def deploy(self, net: Any, task: Task) -> nn.Module:
         """The backbone and the distilled head."""
         return nn.Sequential(net.backbone, net.soft)
 
@@ -239,6 +239,6 @@ class Reason(Component):
         along = (weight @ shift.T).T - (weight[labels] * shift).sum(1, keepdim=True)
         return rate * along + rate / 2 * quadratic(weight, net.covariances.clone(), labels)
 
-    def deploy(self, net: Any) -> nn.Module:
+    def deploy(self, net: Any, task: Task) -> nn.Module:
         """The plain classifier."""
         return nn.Sequential(net.backbone, net.head)

@@ -77,7 +77,7 @@ def test_the_proof_fills_all_thirteen_hooks() -> None:
 class ReadsGlobalState(Component):
     """Draws from NumPy's global generator."""
 
-    def mix(self, batch: Batch, aux: Batch | None, rng: torch.Generator) -> Batch:
+    def mix(self, batch: Batch, aux: Batch | None, step: Step) -> Batch:
         """Noise from the wrong place."""
         noise = float(np.random.rand())
         return batch.mixed(batch.images + noise, (), torch.tensor(1.0))
@@ -134,7 +134,7 @@ class Blind(Component):
 class BadDeploy(Component):
     """Deploys something that is not finite."""
 
-    def deploy(self, net: Net) -> nn.Module:
+    def deploy(self, net: Net, task: Task) -> nn.Module:
         """Divide by nothing."""
         return nn.Sequential(net, nn.Threshold(1e9, float("nan")))
 

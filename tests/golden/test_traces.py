@@ -21,8 +21,9 @@ def test_losses_are_the_golden_ones(name: str) -> None:
     if key() == GOLDEN["key"]:
         assert found == expected
     else:
-        # another torch or machine rounds differently
-        assert found == pytest.approx(expected, rel=1e-4)
+        # another torch or machine rounds differently, and a step builds on those before it
+        assert found[:10] == pytest.approx(expected[:10], rel=1e-4)
+        assert found == pytest.approx(expected, rel=1e-2)
 
 
 def test_components_that_touch_training_differ_from_plain_cross_entropy() -> None:

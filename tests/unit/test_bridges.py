@@ -14,7 +14,7 @@ from torch.nn import functional
 from baselines.origin_batch_norm import OriginBatchNorm2d, split_batch_norm
 from baselines.origin_weights import origin_weights
 from benchmark import api
-from benchmark.component import AtHand, Batch, Component, Net, Rows, Stage
+from benchmark.component import AtHand, Batch, Component, Net, Rows, Stage, Step
 from benchmark.errors import UsageError
 from benchmark.job import plan_stages
 from benchmark.stack import Stack, blended_loss
@@ -36,7 +36,7 @@ class Notes(Component):
         self.origins: dict[str, set[int]] = {}
         self.seen: dict[str, int] = {}
 
-    def mix(self, batch: Batch, aux: Batch | None, rng: torch.Generator) -> Batch:
+    def mix(self, batch: Batch, aux: Batch | None, step: Step) -> Batch:
         stage = "real" if not batch.origins.any() else "added"
         self.origins.setdefault(stage, set()).update(batch.origins.tolist())
         self.seen[stage] = self.seen.get(stage, 0) + 1
@@ -150,7 +150,7 @@ def test_a_batch_of_one_origin_is_not_weighted(unit: Any, real: bool) -> None:
 def test_weights_make_the_loss_the_weighted_mean_over_rows() -> None:
     logits, own = torch.randn(6, 3, generator=generator()), batch()
     bridge = part("origin_weights", real=1.0, added=0.3, unit="row")
-    got = blended_loss(Stack((bridge,)), logits, bridge.mix(own, None, generator()), step())
+    got = blended_loss(Stack((bridge,)), logits, bridge.mix(own, None, step()), step())
     losses = functional.cross_entropy(logits, own.labels, reduction="none")
     weight = torch.where(HALF, 1.0, 0.3)
     torch.testing.assert_close(got, (weight * losses).sum() / weight.sum())
@@ -161,7 +161,7 @@ def test_class_weights_divide_by_their_own_sum_only() -> None:
     bridge = part("origin_weights", real=1.0, added=0.3, unit="row")
     logits, own = torch.randn(6, 3, generator=generator()), batch()
     late = step(epoch=9, epochs=10)
-    got = blended_loss(Stack((drw, bridge)), logits, bridge.mix(own, None, generator()), late)
+    got = blended_loss(Stack((drw, bridge)), logits, bridge.mix(own, None, late), late)
     of_class: Any = drw.class_weights(late)
     losses = functional.cross_entropy(logits, own.labels, of_class, reduction="none")
     expected = (origin_weights(HALF, 1.0, 0.3) * losses).sum() / of_class[own.labels].sum()

@@ -29,7 +29,7 @@ def part(name: str, **changes: Any) -> Component:
     return Piece(COMPONENTS.load(name), shipped_settings(name) | changes, name).build()
 
 
-def step(epoch: int = 0, epochs: int = 1, task: Task | None = None) -> Step:
+def step(epoch: int = 0, epochs: int = 1, task: Task | None = None, seed: int = 0) -> Step:
     return Step(
         stage=Stage("base"),
         task=task or tiny_task((6, 3, 1)),
@@ -37,7 +37,7 @@ def step(epoch: int = 0, epochs: int = 1, task: Task | None = None) -> Step:
         total=epochs,
         epoch=epoch,
         epochs=epochs,
-        seed=0,
+        seed=seed,
         device=CPU,
     )
 
@@ -170,7 +170,7 @@ def test_a_cmo_box_has_the_published_sides(share: float) -> None:
 
 def test_cmo_pastes_the_same_box_into_every_image_and_blends_labels_by_its_area() -> None:
     cmo, own, other = part("cmo", probability=1.0), batch(), batch(seed=1)
-    mixed = cmo.mix(own, other, generator(2))
+    mixed = cmo.mix(own, other, step(seed=2))
     pasted = (mixed.images == other.images).all(1)
     kept = (mixed.images == own.images).all(1)
     assert torch.equal(pasted, pasted[:1].expand_as(pasted))
@@ -184,13 +184,13 @@ def test_cmo_pastes_the_same_box_into_every_image_and_blends_labels_by_its_area(
 def test_cmo_does_not_write_into_the_batch_it_was_given() -> None:
     own = batch()
     before = own.images.clone()
-    part("cmo", probability=1.0).mix(own, batch(seed=1), generator(2))
+    part("cmo", probability=1.0).mix(own, batch(seed=1), step(seed=2))
     assert torch.equal(own.images, before)
 
 
 def test_cmo_pastes_with_its_probability() -> None:
     cmo = part("cmo", probability=0.3)
-    hits = [cmo.mix(batch(2), batch(2, seed=1), generator(seed)) for seed in range(1000)]
+    hits = [cmo.mix(batch(2), batch(2, seed=1), step(seed=seed)) for seed in range(1000)]
     share = sum(len(found.targets) == 2 for found in hits) / 1000
     assert abs(share - 0.3) < 4 * (0.3 * 0.7 / 1000) ** 0.5
 
@@ -207,7 +207,7 @@ def test_cmo_with_probability_0_trains_like_its_base(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["mixup", "domain_mixup"])
 def test_mixup_blends_images_and_targets_by_one_share(name: str) -> None:
     own = batch()
-    mixed = part(name).mix(own, None, generator(3))
+    mixed = part(name).mix(own, None, step(seed=3))
     (labels, weight), (others, rest) = mixed.targets
     assert torch.equal(labels, own.labels)
     torch.testing.assert_close(weight + rest, torch.ones(6))
@@ -224,7 +224,7 @@ def test_mixup_blends_images_and_targets_by_one_share(name: str) -> None:
 @pytest.mark.parametrize("name", ["mixup", "domain_mixup", "cmo"])
 def test_mixed_images_stay_channels_last(name: str) -> None:
     changes = {"probability": 1.0} if name == "cmo" else {}
-    mixed = part(name, **changes).mix(batch(), batch(seed=1), generator(2))
+    mixed = part(name, **changes).mix(batch(), batch(seed=1), step(seed=2))
     assert mixed.images.is_contiguous(memory_format=torch.channels_last)
 
 
@@ -233,7 +233,7 @@ def test_a_chain_of_mixes_keeps_weights_that_sum_to_one(names: tuple[str, ...]) 
     mixed = batch()
     for name in names:
         changes = {"probability": 1.0} if name == "cmo" else {}
-        mixed = part(name, **changes).mix(mixed, batch(seed=1), generator(2))
+        mixed = part(name, **changes).mix(mixed, batch(seed=1), step(seed=2))
     assert len(mixed.targets) == (4 if names[0] == "cmo" else 3)
     total = torch.stack([weight for _, weight in mixed.targets]).sum(0)
     torch.testing.assert_close(total, torch.ones(6))
@@ -278,7 +278,7 @@ def test_domain_mixup_across_domains_blends_no_pair_of_one_domain() -> None:
     own = batch()
     labels = own.origins.long()
     marked = Batch(own.images, ((labels, torch.ones(6)),), own.origins, own.index)
-    mixed = part("domain_mixup", pairing="cross").mix(marked, None, generator())
+    mixed = part("domain_mixup", pairing="cross").mix(marked, None, step())
     assert torch.equal(mixed.targets[1][0], 1 - labels)
     assert ORIGINS[0] == "real"
 

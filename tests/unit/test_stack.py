@@ -42,7 +42,7 @@ class Everything(Component):
     def build(self, backbone: nn.Module, task: Task) -> Net:
         return Net(backbone, nn.Identity())
 
-    def deploy(self, net: Net) -> nn.Module:
+    def deploy(self, net: Net, task: Task) -> nn.Module:
         return nn.Identity()
 
     def class_weights(self, step: Step) -> Tensor:
@@ -60,8 +60,8 @@ class OwnLoss(Component):
 
 
 class MixesToo(Component):
-    def mix(self, batch: Batch, aux: Batch | None, rng: torch.Generator) -> Batch:
-        CALLS.append((self.name, float(torch.rand(1, generator=rng))))
+    def mix(self, batch: Batch, aux: Batch | None, step: Step) -> Batch:
+        CALLS.append((self.name, float(torch.rand(1, generator=step.rng(f"mix/{self.name}")))))
         return batch
 
 
@@ -207,7 +207,7 @@ def test_single_hooks_come_from_the_component_that_fills_them() -> None:
     request = made.request_images(TASK)
     assert request is not None
     assert request.knowledge == ("all",)
-    assert isinstance(made.deploy(Net(nn.Identity(), nn.Identity())), nn.Identity)
+    assert isinstance(made.deploy(Net(nn.Identity(), nn.Identity()), TASK), nn.Identity)
     assert float(blended_loss(made, LOGITS, batch(), step())) == 7
 
 

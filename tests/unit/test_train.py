@@ -34,7 +34,7 @@ class Diary(Component):
         self.calls.append(("streams", (step.stage.name, step.epoch)))
         return Streams(aux=torch.tensor([1, 0, 2]))
 
-    def mix(self, batch: Batch, aux: Batch | None, rng: torch.Generator) -> Batch:
+    def mix(self, batch: Batch, aux: Batch | None, step: Step) -> Batch:
         assert aux is not None
         self.calls.append(("mix", (batch.index.tolist(), aux.index.tolist())))
         return batch
