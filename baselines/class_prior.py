@@ -23,6 +23,30 @@ def effective_number_weights(counts: tuple[int, ...], beta: float, device: torch
     return (weights * len(counts) / weights.sum()).float()
 
 
+@lru_cache(maxsize=32)
+def log_prior(counts: tuple[int, ...], device: torch.device) -> Tensor:
+    """The log prior log(n_k / N), float32 (classes,); a class without images counts as one.
+
+    Menon et al., "Long-tail Learning via Logit Adjustment" (ICLR 2021), section 2.
+    """
+    number = counts_tensor(counts, device).double()
+    return (number / number.sum()).log().float()
+
+
+def adjusted_logits(out: Tensor, log_pi: Tensor, tau: float) -> Tensor:
+    """Logits plus tau log pi: the loss of Menon et al. (2021) adds it, use takes it off (-tau).
+
+    Args:
+        out: logits z, (batch, classes).
+        log_pi: log class prior, (classes,).
+        tau: strength; 0 leaves the logits as they are.
+
+    Returns:
+        float32 (batch, classes).
+    """
+    return out.float() + tau * log_pi
+
+
 def class_balanced_rows(labels: Tensor, n: int, rng: torch.Generator, power: float = 1.0) -> Tensor:
     """``n`` positions drawn with replacement, a row of class k with probability ~ 1 / n_k^power.
 

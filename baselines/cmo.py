@@ -6,22 +6,9 @@ import torch
 from torch import Tensor
 
 from baselines.class_prior import class_balanced_rows
-from baselines.mixing import beta_sample
-from benchmark.component import Batch, Citation, Component, Step, Streams
+from baselines.mixing import beta_sample, pasted, random_box
+from benchmark.component import Batch, Citation, Component, Step, Streams, space
 from benchmark.config import NonNegativeInt, PositiveFloat, Probability
-
-
-def random_box(height: int, width: int, share: float, rng: torch.Generator) -> tuple[slice, slice]:
-    """Rows and columns of a box that leaves about ``share`` of the image uncovered.
-
-    Sides are floor(side * sqrt(1 - share)), around a uniform pixel, clipped at the borders.
-    """
-    cut = (1.0 - share) ** 0.5
-    sides = []
-    for size in (height, width):
-        half, centre = int(size * cut) // 2, int(torch.randint(size, (1,), generator=rng))
-        sides.append(slice(max(centre - half, 0), min(centre + half, size)))
-    return sides[0], sides[1]
 
 
 class CMO(Component):
@@ -29,6 +16,18 @@ class CMO(Component):
 
     Park et al. (2022), algorithm 1. Foregrounds are drawn with class probability ~ n^(1 - power);
     labels are blended by the area that was pasted.
+
+    Equation:
+        x = M x_back + (1 - M) x_fore,  loss = l L(z, y_back) + (1 - l) L(z, y_fore)
+        l = mean of the mask M, L any loss of the stack
+
+    Published:
+        CIFAR-100-LT, ResNet-32, IF 100/50/10: 43.9/48.3/59.5 with ce (crop and flip, 200 epochs)
+        47.2/51.7/58.4 with ldam and drw; 46.6 with balanced_softmax at IF 100
+        Re-runs at IF 100: 41.7 to 43.1, 46.1 to 46.5 and 45.6 to 46.5
+
+    Differences:
+        none known
     """
 
     citation = Citation(
@@ -39,6 +38,7 @@ class CMO(Component):
         year=2022,
         url="https://arxiv.org/abs/2112.00412",
     )
+    search = space(probability=(0.25, 0.5, 1.0))
 
     @dataclass(frozen=True, kw_only=True)
     class Config:
@@ -71,10 +71,8 @@ class CMO(Component):
             return batch
         height, width = batch.images.shape[-2:]
         rows, columns = random_box(height, width, beta_sample(self.config.alpha, rng), rng)
-        images = batch.images.clone(memory_format=torch.channels_last)
-        images[:, :, rows, columns] = aux.images[:, :, rows, columns]
-        pasted = (rows.stop - rows.start) * (columns.stop - columns.start) / (height * width)
-        return batch.mixed(images, aux.targets, torch.tensor(1 - pasted, device=images.device))
+        images, kept = pasted(batch.images, aux.images, rows, columns)
+        return batch.mixed(images, aux.targets, kept)
 
 
 def active(epoch: int, epochs: int, warm: int) -> bool:

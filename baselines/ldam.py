@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from baselines.class_prior import counts_tensor
-from benchmark.component import Citation, Component, Net, Prior, Step, Task
+from benchmark.component import Citation, Component, Net, Prior, Step, Task, space
 from benchmark.config import NonNegativeFloat, PositiveFloat
 
 PAPER = Citation(
@@ -59,9 +59,21 @@ class LDAM(Component):
     """Rare classes get larger margins, ~ n^(-1/4), under a scaled cosine cross-entropy.
 
     Cao et al. (2019), equations 12 and 13. Evaluation uses the bare cosines.
+
+    Equation:
+        loss_i = -log softmax(s (c_i - Delta_{y_i} onehot(y_i)))_{y_i}
+        Delta_k = max_margin (n_min / n_k)^(1/4),  c = cosines of features and class vectors
+
+    Published:
+        CIFAR-100-LT, ResNet-32, IF 100/10: 39.60/56.91, with drw 42.04/58.71 (200 epochs)
+        CIFAR-10-LT, ResNet-32, IF 100/10: 73.35/86.96, with drw 77.03/88.16 (200 epochs)
+
+    Differences:
+        none known
     """
 
     citation = PAPER
+    search = space(max_margin=(0.3, 0.5, 0.7))
 
     @dataclass(frozen=True, kw_only=True)
     class Config:

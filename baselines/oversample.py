@@ -10,7 +10,18 @@ from benchmark.component import Citation, Component, Step, Streams
 
 
 class Oversample(Component):
-    """Rows are drawn with replacement so that every class is equally likely (at ``power`` 1)."""
+    """Rows are drawn with replacement so that every class is equally likely (at ``power`` 1).
+
+    Equation:
+        p_k ~ n_k^(1 - power)
+
+    Published:
+        CIFAR-100-LT, ResNet-32, IF 100/10: 33.44/55.06 (LDAM, re-sampling, 200 epochs)
+        CIFAR-10-LT, ResNet-32, IF 100/10: 70.55/86.79 (LDAM, re-sampling, 200 epochs)
+
+    Differences:
+        Rows are drawn independently; class-aware samplers go through the images of a class in turn.
+    """
 
     citation = Citation(
         authors="Shen, Lin, Huang",

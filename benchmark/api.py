@@ -11,9 +11,9 @@ from typing import Any
 
 from benchmark import records
 from benchmark.errors import DataError
-from benchmark.files import write_bytes, write_text
+from benchmark.files import has_text, write_bytes, write_text
 from benchmark.leaderboard import Table, build
-from benchmark.report import blocks, tables
+from benchmark.report import blocks, grid_pages, tables
 
 DEFAULT_OUT = Path("runs")
 DEFAULT_RECORDS = Path("leaderboards/records")
@@ -225,9 +225,12 @@ def report(
     folder = records_dir or default_records()
     if pages is None:
         pages = DEFAULT_PAGES if folder == DEFAULT_RECORDS else ()
-    stale = [page for page in pages if blocks.stale(page, found)]
+    texts = {page: blocks.render(page.read_text("utf-8"), found) for page in pages if page.exists()}
+    if folder == DEFAULT_RECORDS:
+        texts |= grid_pages.pages()
+    stale = [path for path, text in texts.items() if not has_text(path, text)]
     if check:
         return [*tables.check(folder, tables_dir), *stale]
-    for page in stale:
-        write_text(page, blocks.render(page.read_text(encoding="utf-8"), found))
+    for path in stale:
+        write_text(path, texts[path])
     return [*tables.write(folder, tables_dir), *stale]

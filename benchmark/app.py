@@ -1,7 +1,8 @@
 """The ``run`` verb: a Hydra app over ``benchmark.runner``."""
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
@@ -9,7 +10,9 @@ from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
 from benchmark import compose, errors
+from benchmark.console import say
 from benchmark.experiment import resolve
+from benchmark.grid_run import announce, is_grid, points
 from benchmark.paths import config_dir
 from benchmark.records import Record
 from benchmark.report.console import console_table
@@ -31,10 +34,14 @@ class _Session:
 
     def job(self, values: DictConfig, overrides: Sequence[str]) -> None:
         """Run one job of the command; a failure is reported and the others go on."""
+        self.take(lambda: run_job(values, tuple(overrides)))
+
+    def take(self, work: Callable[[], list[Record]]) -> None:
+        """Do a piece of work and keep its records, or why there are none."""
         if self.stopped:
             return
         try:
-            for record in run_job(values, tuple(overrides)):
+            for record in work():
                 self.records[record.experiment.hash, record.seed] = record
         except errors.BenchError as error:
             print(f"error: {error}", file=sys.stderr)
@@ -56,6 +63,24 @@ def run_job(values: DictConfig, overrides: tuple[str, ...] = ()) -> list[Record]
     return [run_experiment(experiment) for experiment in experiments]
 
 
+def _run_point(words: Sequence[str]) -> list[Record]:
+    """One run of a grid; nothing where another process is at it."""
+    try:
+        return [run_experiment(resolve(compose.settings(words)))]
+    except errors.Occupied as error:
+        say("note", str(error))
+        return []
+
+
+def _grid(words: Sequence[str], session: _Session) -> None:
+    found = points(words)
+    with compose.hydra_session():
+        for number, each in enumerate(found, 1):
+            if not session.stopped:
+                announce(number, len(found), each)
+                session.take(partial(_run_point, each.words))
+
+
 def _instead(overrides: Sequence[str], method: str) -> list[str]:
     """The overrides with another method and its own budget."""
     kept = [
@@ -70,8 +95,21 @@ def main(args: Sequence[str]) -> int:
     """Run the command line ``args`` (without the verb) and return the exit code."""
     compose.quiet_libraries()
     words = _sweep_first(list(args) or compose.main_job())
-    _check(words)
     session = _Session()
+    if is_grid(words):
+        _grid(words, session)
+    else:
+        _check(words)
+        _sweep(words, session)
+    if session.bug:
+        raise session.bug
+    if session.records:
+        Console().print(console_table(list(session.records.values())))
+    return session.exit_code
+
+
+def _sweep(words: Sequence[str], session: _Session) -> None:
+    """One experiment, or with ``-m`` every combination, as Hydra expands them."""
 
     @hydra.main(config_path=str(config_dir()), config_name="run", version_base="1.3")
     def app(values: DictConfig) -> None:
@@ -79,11 +117,6 @@ def main(args: Sequence[str]) -> int:
 
     sys.argv = ["python -m benchmark run", *words]
     app()
-    if session.bug:
-        raise session.bug
-    if session.records:
-        Console().print(console_table(list(session.records.values())))
-    return session.exit_code
 
 
 def _sweep_first(words: list[str]) -> list[str]:

@@ -5,9 +5,10 @@ behaviour as its default, so an empty component is the CE baseline. Hooks come i
 data, model, objective, schedule. How the hooks of several components combine is in ``stack.py``.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any, ClassVar, Literal, Protocol
 
 import torch
@@ -313,6 +314,11 @@ class Citation:
     url: str = ""
 
 
+def space(**values: tuple[Any, ...]) -> Mapping[str, tuple[Any, ...]]:
+    """A search space: a few candidate values of each setting named, read-only."""
+    return MappingProxyType(values)
+
+
 class Component:
     """One reusable piece of a method. Final: wrap or stack, never subclass a concrete one.
 
@@ -326,6 +332,9 @@ class Component:
         reduction: how ``class_weights`` enter the mean: divided by the sum of weights
             ("weighted_mean", PyTorch's rule) or by the batch ("batch_mean").
         accepts_mix: False if ``loss`` reads plain labels and cannot take blended targets.
+        accepts_heads: kinds of ``net.head`` as built that the component can work with.
+        search: the settings that ``search_trials`` may vary, with two to four values each; none for
+            a component that requests images.
     """
 
     @dataclass(frozen=True)
@@ -336,6 +345,8 @@ class Component:
     citation: ClassVar[Citation] = Citation()
     reduction: ClassVar[Reduction] = "weighted_mean"
     accepts_mix: ClassVar[bool] = True
+    accepts_heads: ClassVar[tuple[type[nn.Module], ...]] = (nn.Module,)
+    search: ClassVar[Mapping[str, tuple[Any, ...]]] = space()
 
     def __init__(self, config: Any, name: str) -> None:
         self.config = config

@@ -45,6 +45,7 @@ PLUGINS = {
     "backbone": BACKBONES,
 }
 SCORED = ("test", "val", "heldout")
+SEARCHED = ("val", "heldout")
 GROUPS = ("method", "dataset", "budget", "generator", "recipe", "backbone")
 
 
@@ -64,6 +65,8 @@ class Settings:
         pool_seed: a number, or "seed".
         modifiers: name of the data set's modifier set.
         score_on: rows that are scored: "test", or training rows outside the subset.
+        search_trials: settings that are tried before the scored run; 0 for no search.
+        search_on: rows that the search chooses on; never those that are scored.
         protocol: what is equal across methods: images, network calls, device time or steps.
         values: the composed configuration as plain values.
         overrides: the command line's own words.
@@ -80,6 +83,8 @@ class Settings:
     pool_seed: int | str
     modifiers: str
     score_on: str
+    search_trials: int
+    search_on: str
     protocol: Protocol
     values: dict[str, Any]
     overrides: tuple[str, ...]
@@ -108,10 +113,12 @@ def from_values(values: dict[str, Any], overrides: tuple[str, ...] = ()) -> Sett
         recipe=parse(RecipeConfig, values["recipe"], "recipe"),
         backbone=parse(BackboneConfig, values["backbone"], "backbone"),
         plumbing=parse(PlumbingConfig, {name: values[name] for name in names}, ""),
-        seed=_seed(values["seed"], "seed"),
+        seed=_integer(values["seed"], "seed"),
         pool_seed=_pool_seed(values["pool_seed"]),
         modifiers=str(values["modifiers"]),
-        score_on=_score_on(str(values["score_on"])),
+        score_on=_rows("score_on", values, SCORED),
+        search_trials=_integer(values["search_trials"], "search_trials"),
+        search_on=_search_on(values),
         protocol=named(str(values["protocol"])),
         values=values,
         overrides=overrides,
@@ -131,7 +138,7 @@ def _dataset(given: Mapping[str, Any]) -> Dataset:
     return dataset
 
 
-def _seed(value: Any, where: str) -> int:
+def _integer(value: Any, where: str) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**31:
         problem = f"Expected an integer in [0, 2^31), but got {value!r}"
         raise UsageError(problem, where=where, todo=f"set {where}=0")
@@ -139,13 +146,27 @@ def _seed(value: Any, where: str) -> int:
 
 
 def _pool_seed(value: Any) -> int | str:
-    return value if value == "seed" else _seed(value, "pool_seed")
+    return value if value == "seed" else _integer(value, "pool_seed")
 
 
-def _score_on(value: str) -> str:
-    if value not in SCORED:
-        raise unknown("rows to score", value, SCORED, where="score_on")
+def _rows(key: str, values: Mapping[str, Any], allowed: tuple[str, ...]) -> str:
+    value, verb = str(values[key]), key.removesuffix("_on")
+    if value not in allowed:
+        raise unknown(f"rows to {verb}", value, allowed, where=key)
     return value
+
+
+def _search_on(values: Mapping[str, Any]) -> str:
+    """The rows that a search chooses on; those that are scored stay unseen until then."""
+    found = _rows("search_on", values, SEARCHED)
+    if values["search_trials"] and found == values["score_on"]:
+        (other,) = (rows for rows in SEARCHED if rows != found)
+        raise UsageError(
+            f"Expected a search on other rows than those scored, but got {found} for both",
+            where="search_on",
+            todo=f"set search_on={other}, or score_on=test",
+        )
+    return found
 
 
 @contextmanager
@@ -287,8 +308,9 @@ def _defaults(config: type[Any]) -> dict[str, Any]:
 
 
 def _check_twice(choices: list[str], where: str | None) -> None:
-    stacks = presets()
-    parts = [part for choice in choices for part in stacks.get(choice, [choice])]
+    known = presets()
+    stacks = [known[each].stack if each in known else (each,) for each in choices]
+    parts = [part for stack in stacks for part in stack]
     for part in parts:
         if parts.count(part) > 1:
             todo = "name it once; a preset brings its own components"

@@ -24,6 +24,7 @@ PositiveFloat = Annotated[float, Gt(0)]
 NonNegativeFloat = Annotated[float, Ge(0)]
 Probability = Annotated[float, Ge(0), Le(1)]
 OpenShare = Annotated[float, Gt(0), Lt(1)]
+Share = Annotated[float, Ge(0), Lt(1)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,12 +65,52 @@ class ScheduleConfig:
     gamma: PositiveFloat = 1.0
 
 
+Border = Literal["zero", "reflect"]
+Strength = Annotated[float, Ge(0), Le(1)]
+
+
 @dataclass(frozen=True, kw_only=True)
 class AugmentationConfig:
-    """Training augmentation: zero padding and a random crop, then a horizontal flip."""
+    """Training augmentation, in the order crop, flip, rotation, jitter, policy, hole.
+
+    Attributes:
+        pad: border around the image for the crop, in pixels; 0 with ``crop="resized"``.
+        flip: probability of a horizontal flip.
+        border: what the border holds: black, or the image mirrored.
+        crop: "pad" crops the padded image at its own size; "resized" enlarges a random part of it
+            (area ``scale_min`` to 1, aspect ratio 3/4 to 4/3).
+        scale_min: the smallest area of a resized crop, as a share of the image.
+        rotate: largest rotation either way, in degrees; black comes in at the corners.
+        jitter: strengths of brightness, contrast, saturation (factors 1 - s to 1 + s) and hue
+            (share of the circle), as in torchvision's ColorJitter.
+        policy: AutoAugment's policy for CIFAR-10 or ImageNet, or RandAugment.
+        policy_ops: operations an image under RandAugment.
+        policy_magnitude: of RandAugment, in tenths of each operation's range.
+        cutout: side of one square hole of the mean colour, in pixels; 0 for none.
+
+    Raises:
+        UsageError: a border that nothing would see.
+    """
 
     pad: NonNegativeInt
     flip: Probability
+    border: Border = "zero"
+    crop: Literal["pad", "resized"] = "pad"
+    scale_min: Annotated[float, Gt(0), Le(1)] = 0.08
+    rotate: Annotated[float, Ge(0), Le(180)] = 0.0
+    jitter: tuple[Strength, Strength, Strength, Annotated[float, Ge(0), Le(0.5)]] = (0, 0, 0, 0)
+    policy: Literal["none", "autoaugment_cifar10", "autoaugment_imagenet", "randaugment"] = "none"
+    policy_ops: PositiveInt = 2
+    policy_magnitude: Annotated[float, Ge(0), Le(10)] = 10.0
+    cutout: NonNegativeInt = 0
+
+    def __post_init__(self) -> None:
+        if self.crop == "resized" and self.pad:
+            raise UsageError(
+                f"Expected no border where crops are resized, but got pad={self.pad}",
+                where="recipe.augmentation.pad",
+                todo="set recipe.augmentation.pad=0",
+            )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,14 +19,17 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
-from benchmark import evaluate
+from benchmark import checkpoints, evaluate
 from benchmark.checkpoints import weights_hash
 from benchmark.component import ORIGINS, Component, ImageRequest, Net, Stage
-from benchmark.config import (
-    parse,
-)
+from benchmark.config import parse
+from benchmark.job import Job, SharedStages, StagePlan
+from benchmark.optim import below, trains
+from benchmark.pairs import built_in_pieces, pair_problems
+from benchmark.stage_store import StageStore
 from benchmark.tiny import (
     CASES,
     MAIN_CASE,
@@ -94,10 +97,13 @@ def check_stack(pieces: Sequence[Piece], only: Collection[str] | None = None) ->
         ("a step changes what its stage trains and only that", run.changes),
         ("batch statistics follow the stage", run.statistics),
         ("gradients reach what is trained", run.gradients),
+        ("the network is its head on its features", run.forward),
         ("the same seed gives the same trace", run.repeats),
         ("another seed gives another trace", run.seeds_differ),
         ("global random state is neither read nor changed", run.global_state),
         ("a killed and resumed run ends with the same weights", run.resumes),
+        ("trained stages and the deployed module survive saving and loading", run.reloads),
+        ("stacks with the built-in components, or refuses", run.pairs),
     ]
     return [_result(name, check) for name, check in checks if only is None or name in only]
 
@@ -204,11 +210,19 @@ class _Runner:
 
     def changes(self) -> str:
         for seen in self.once()[1].seen:
-            wrong = {name for name in seen.changed if not name.startswith("head.")}
-            if seen.stage.train == "head" and wrong:
-                return f"stage '{seen.stage.name}' trains the head but changed {min(wrong)}"
+            stage = seen.stage
+            wrong = {name for name in seen.changed if not trains(stage, name)}
+            if wrong:
+                return f"stage '{stage.name}' trains the {stage.train} but changed {min(wrong)}"
             if not seen.changed:
-                return f"step {seen.index} of stage '{seen.stage.name}' changed nothing"
+                return f"step {seen.index} of stage '{stage.name}' changed nothing"
+            frozen = {
+                name
+                for name in seen.touched
+                if name.startswith(("backbone.", "head.")) and not trains(stage, name)
+            }
+            if frozen:
+                return f"after a step of stage '{stage.name}' a hook changed {min(frozen)}"
         return ""
 
     def statistics(self) -> str:
@@ -224,18 +238,28 @@ class _Runner:
 
     def gradients(self) -> str:
         net, watch = self.once()
-        backbone = {f"backbone.{name}" for name, _ in net.backbone.named_parameters()}
+        named = [name for name, _ in net.named_parameters()]
         by_stage: dict[str, set[str]] = {}
         for seen in watch.seen:
             by_stage.setdefault(seen.stage.name, set()).update(seen.graded)
         for stage in {seen.stage.name: seen.stage for seen in watch.seen}.values():
             graded = by_stage[stage.name]
-            missed = sorted(backbone - graded) if stage.train == "all" else []
+            # a network may have more than a stage of all needs, such as a second head
+            part = "backbone" if stage.train == "all" else stage.train
+            missed = [name for name in named if below(part, name) and name not in graded]
             if missed:
                 return f"no gradient reaches {missed[0]} in stage '{stage.name}'"
-            if stage.train == "head" and not any(name.startswith("head.") for name in graded):
-                return f"no gradient reaches the head in stage '{stage.name}'"
+            if not any(trains(stage, name) for name in graded):
+                return f"no gradient reaches the {stage.train} in stage '{stage.name}'"
         return ""
+
+    def forward(self) -> str:
+        net, _ = self.once()
+        images = torch.from_numpy(random_images(7, 3)).permute(0, 3, 1, 2).float() / 255
+        net.eval()
+        with torch.inference_mode():
+            whole, parts = net(images), net.head(net.features(images))
+        return "" if _equal(whole, parts) else "net(images) is not net.head(net.features(images))"
 
     def elsewhere(self) -> tuple[Net, Watch]:
         """The run again under other global seeds, made when first needed."""
@@ -280,6 +304,42 @@ class _Runner:
         names = [key for key in whole if not torch.equal(whole[key], found[key])]
         return f"'{names[0]}' differs after killing and resuming" if names else ""
 
+    def reloads(self) -> str:
+        short, task = tiny_recipe(steps=4), tiny_task(CASES[MAIN_CASE], added=1)
+        with tempfile.TemporaryDirectory() as folder:
+            store, path = StageStore(Path(folder)), Path(folder) / "module"
+            net, watch = self.train(self.watch(), shared=store, recipe=short)
+            module = watch.deploy(net, task)
+            checkpoints.save(path, dict(module.state_dict()))
+            with global_seeds(3):
+                again, other = self.train(self.watch(), shared=store, recipe=short)
+            blank, fresh = self.train(self.watch(), shared=_Untrained(), recipe=short)
+            loaded = fresh.deploy(blank, task)
+            loaded.load_state_dict(checkpoints.load(path, torch.device("cpu")))
+        if other.seen:
+            return f"the kept stage '{other.seen[0].stage.name}' was trained again"
+        expected = _logits(module)
+        if not np.array_equal(expected, _logits(other.deploy(again, task))):
+            return "a new network with the kept weights gives other logits"
+        same = np.array_equal(expected, _logits(loaded))
+        return "" if same else "a new deployed module with the saved state gives other logits"
+
+    def pairs(self) -> str:
+        return next(pair_problems(self.pieces, built_in_pieces()), "")
+
+
+class _Untrained(SharedStages):
+    """Takes every stage over from nowhere, so that the network is as its stages make it."""
+
+    def keys(self, job: Job, plans: list[StagePlan]) -> list[str]:
+        return [plan.stage.name for plan in plans]
+
+    def load(self, key: str, net: Net, job: Job) -> dict[str, Any]:
+        return {"seconds": 0.0, "input_seconds": 0.0, "history": []}
+
+    def save(self, key: str, net: Net, took: dict[str, Any]) -> None:
+        raise AssertionError("no stage is trained")
+
 
 def _kill_points(seen: Sequence[Seen]) -> list[tuple[str, int]]:
     """In each stage: before its first step (not of the first stage), its middle and its last."""
@@ -291,15 +351,26 @@ def _kill_points(seen: Sequence[Seen]) -> list[tuple[str, int]]:
 
 
 def _deploys(module: nn.Module, classes: int) -> str:
-    images = random_images(7, 3)
-    first, second = (
-        evaluate.logits(module, images, MEAN, STD, torch.device("cpu")) for _ in range(2)
-    )
+    first, second = _logits(module), _logits(module)
     if first.shape != (7, classes):
         return f"deployed logits have the shape {first.shape}, not (7, {classes})"
     if not np.isfinite(first).all():
         return "deployed logits are not finite"
     return "" if np.array_equal(first, second) else "deployed logits change from call to call"
+
+
+def _logits(module: nn.Module) -> NDArray[np.float32]:
+    """What a deployed module says to seven images."""
+    return evaluate.logits(module, random_images(7, 3), MEAN, STD, torch.device("cpu"))
+
+
+def _equal(one: Any, other: Any) -> bool:
+    """Whether two outputs agree bit by bit: tensors, or sequences and mappings of them."""
+    if isinstance(one, torch.Tensor):
+        return torch.equal(one, other)
+    if isinstance(one, Mapping):
+        return one.keys() == other.keys() and all(_equal(one[key], other[key]) for key in one)
+    return len(one) == len(other) and all(map(_equal, one, other))
 
 
 def _same(net: Net, watch: Watch, again: Net, other: Watch, what: str) -> str:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from benchmark.component import Step
-from benchmark.errors import BenchError
+from benchmark.errors import Diverged
 from benchmark.files import write_text
 from benchmark.job import Job, Progress, StagePlan
 from benchmark.progress import Tracker
@@ -43,7 +43,7 @@ class Curve:
         loss = float(self.sum / self.count)
         if not math.isfinite(loss):
             self.close()
-            raise BenchError(
+            raise Diverged(
                 f"The loss became {loss} in epoch {step.epoch + 1} of stage '{step.stage.name}'",
                 where=self.job.folder,
                 todo="lower recipe.optimizer.lr, or use recipe.precision=fp32",

@@ -31,6 +31,14 @@ class UsageError(BenchError):
     exit_code = 2
 
 
+class Occupied(UsageError):
+    """Another process is at work on the same thing; not an error where there is other work."""
+
+
+class Diverged(BenchError):
+    """The loss is no number any more."""
+
+
 class DataError(BenchError):
     """Data or weights that are absent or are not what was expected (exit code 3)."""
 

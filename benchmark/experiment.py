@@ -8,7 +8,7 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
-from benchmark import identity
+from benchmark import identity, record_models, search
 from benchmark.component import ImageRequest, Stage, Task
 from benchmark.compose import Settings
 from benchmark.data.cards import Card
@@ -27,8 +27,17 @@ from benchmark.generation.protocols import (
     levelled,
 )
 from benchmark.generation.sources import Drawn
+from benchmark.stack import Stack
 
 TRACKS = {"synthetic": "synthetic", "web": "web", "heldout_real": "oracle", "real": "real"}
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """What a search came to: the stack with the settings that did best, and how they were found."""
+
+    stack: Stack
+    search: record_models.Search
 
 
 @dataclass(frozen=True)
@@ -43,6 +52,7 @@ class Experiment:
         budget: with "auto" resolved.
         allocation: real images kept and images added, by class.
         predicted: what drawing the added images will take.
+        chosen: the outcome of the search of settings; None before it and without one.
     """
 
     settings: Settings
@@ -52,6 +62,17 @@ class Experiment:
     budget: Budget
     allocation: Allocation
     predicted: Predicted
+    chosen: Chosen | None = None
+
+    @property
+    def stack(self) -> Stack:
+        """The method that is trained: with the settings that were chosen, or as configured."""
+        return self.chosen.stack if self.chosen else self.settings.stack
+
+    @cached_property
+    def search_space(self) -> dict[str, tuple[Any, ...]]:
+        """Values of the method's settings that a search may try."""
+        return _search_space(self.settings)
 
     @property
     def protocol(self) -> Protocol:
@@ -76,7 +97,10 @@ class Experiment:
 
     @cached_property
     def science(self) -> dict[str, Any]:
-        """The settings that are hashed; the seed stands beside them."""
+        """The settings that are hashed; the seed stands beside them.
+
+        What a search chooses is an outcome, which may differ by seed, and not among them.
+        """
         chosen = self.settings
         values = {
             "protocol": identity.PROTOCOL,
@@ -90,6 +114,9 @@ class Experiment:
             values["score_on"] = chosen.score_on
         if self.protocol != NEUTRAL:
             values["budget_protocol"] = self.protocol
+        if chosen.search_trials:
+            values["search"] = {"trials": chosen.search_trials, "on": chosen.search_on,
+                                "space": identity.plain(self.search_space)}  # fmt: skip
         if self.request or self.budget.kind != "none" or self.budget.keep_real is not None:
             values["budget"] = identity.plain(deciding(self.budget, self.protocol))
         if self.request and isinstance(self.request.source, Drawn):
@@ -114,7 +141,9 @@ class Experiment:
     @cached_property
     def label(self) -> str:
         """The readable name of the method, with the budget where it is not the method's own."""
-        name = identity.label(self.settings.stack.components)
+        chosen = self.settings
+        note = search.note(chosen.search_trials, chosen.search_on)
+        name = identity.label(chosen.stack.components, note)
         own = not derives_counts(self.protocol) and _is_default(self.settings.budget)
         return name if own else f"{name} @ {budget_label(self.budget)}"
 
@@ -152,6 +181,7 @@ def resolve(settings: Settings) -> Experiment:
     allocation = _allocation(settings.protocol if request else NEUTRAL, card, budget, prices)
     _check_allocation(allocation, request)
     _check_stages(settings, allocation)
+    _check_search(settings, request)
     predicted = predict(allocation.add, prices, budget)
     check_limits(budget, predicted, partial(_price, card, prices))
     trained = replace(task, counts_train=allocation.counts_train)
@@ -166,6 +196,24 @@ def _check_stages(settings: Settings, allocation: Allocation) -> None:
                 where="method",
                 todo="add a supply, e.g. 'method=[t2i,...]', and a budget that adds images",
             )
+
+
+def _search_space(settings: Settings) -> dict[str, tuple[Any, ...]]:
+    parts = settings.stack.components
+    preset = identity.preset_of(parts)
+    return search.space(parts, preset.settings if preset else {})
+
+
+def _check_search(settings: Settings, request: ImageRequest | None) -> None:
+    if not settings.search_trials:
+        return
+    _search_space(settings)
+    if settings.search_on == "heldout" and request and request.origin == "heldout_real":
+        raise UsageError(
+            "The method trains on held-out rows, so nothing can be chosen on them",
+            where="search_on",
+            todo="set search_on=val and dataset.val=carve",
+        )
 
 
 def _is_default(budget: Budget) -> bool:

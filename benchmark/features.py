@@ -56,6 +56,8 @@ class OnFeatures:
 def feature_rows(net: Net, rows: TrainSet, step: Step, half: bool) -> FeatureRows:
     """Features of ``step.stage.cached_passes`` augmented passes, in evaluation mode.
 
+    A stage of fewer epochs takes one pass for each, which costs no more than live features.
+
     Args:
         net: its backbone is not changed.
         rows: of the stage.
@@ -64,7 +66,7 @@ def feature_rows(net: Net, rows: TrainSet, step: Step, half: bool) -> FeatureRow
     """
     net.eval()
     found = []
-    for number in range(step.stage.cached_passes):
+    for number in range(min(step.stage.cached_passes, step.epochs)):
         rng = step.rng(f"features {number}")
         with torch.autocast(step.device.type, dtype=torch.bfloat16, enabled=half):
             found.append(torch.cat(list(_features(net, rows, rng))))

@@ -72,6 +72,11 @@ def write_text(path: Path, text: str) -> None:
     write_bytes(path, text.encode())
 
 
+def has_text(path: Path, text: str) -> bool:
+    """Whether a file is there and holds exactly ``text``."""
+    return path.is_file() and path.read_bytes() == text.encode()
+
+
 def write_json(path: Path, value: Any) -> None:
     """Write ``value`` as indented JSON with a final newline; NaN and infinity are refused."""
     write_text(path, json.dumps(value, indent=1, sort_keys=False, allow_nan=False) + "\n")

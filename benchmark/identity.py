@@ -12,6 +12,7 @@ import yaml
 
 from benchmark.component import Component
 from benchmark.paths import config_dir
+from benchmark.presets import Preset, read_preset
 from benchmark.registry import COMPONENTS, yaml_names
 
 PROTOCOL = 1
@@ -51,29 +52,55 @@ def shipped_settings(name: str) -> dict[str, Any]:
         return dict(yaml.safe_load(file) or {})
 
 
-def presets() -> dict[str, list[str]]:
-    """Named stacks: preset -> components, in order."""
-    found = {}
-    for name in yaml_names("method"):
-        if name not in COMPONENTS.entries:
-            values = shipped_settings(name)
-            found[name] = [
-                str(item) for item in values.get("defaults", []) if isinstance(item, str)
-            ]
-    return found
+def presets() -> dict[str, Preset]:
+    """All named stacks by name."""
+    return {
+        name: read_preset(name, shipped_settings(name))
+        for name in yaml_names("method")
+        if name not in COMPONENTS.entries
+    }
 
 
-def label(parts: tuple[Component, ...]) -> str:
-    """A readable name of a stack: a preset's, or the components', with settings that differ."""
-    names = [part.name for part in parts]
-    head = next((name for name, stack in presets().items() if stack == names), " + ".join(names))
+def label(parts: tuple[Component, ...], note: str = "") -> str:
+    """A readable name of a stack: a preset's, or the components', with settings that differ.
+
+    ``note`` stands after the settings.
+    """
+    preset = preset_of(parts)
+    head = preset.name if preset else " + ".join(part.name for part in parts)
+    own = preset.settings if preset else {}
     changed = [
         f"{part.name}.{key}={_short(value)}" if len(parts) > 1 else f"{key}={_short(value)}"
         for part in parts
-        for key, value in plain(part.config).items()
-        if value != shipped_settings(part.name).get(key, value if _has_yaml(part.name) else None)
+        for key, value in _changed(part, own.get(part.name, {}))
     ]
-    return f"{head} ({', '.join(changed)})" if changed else head or "empty"
+    said = [*changed, *([note] if note else [])]
+    return f"{head or 'empty'} ({', '.join(said)})" if said else head or "empty"
+
+
+def preset_of(parts: tuple[Component, ...]) -> Preset | None:
+    """The named stack that ``parts`` are; of several that fit, the one that sets most itself."""
+    fitting = [preset for preset in presets().values() if _fits(preset, parts)]
+    return max(fitting, key=lambda each: each.n_settings, default=None)
+
+
+def _fits(preset: Preset, parts: tuple[Component, ...]) -> bool:
+    """Whether ``parts`` are the preset's components with all that it sets itself."""
+    return preset.stack == tuple(part.name for part in parts) and all(
+        plain(getattr(part.config, key)) == value
+        for part in parts
+        for key, value in preset.settings.get(part.name, {}).items()
+    )
+
+
+def _changed(part: Component, own: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    """Settings that are neither as shipped nor as the preset sets them."""
+    expected = shipped_settings(part.name) | dict(own)
+    return [
+        (key, value)
+        for key, value in plain(part.config).items()
+        if value != expected.get(key, value if _has_yaml(part.name) else None)
+    ]
 
 
 def _has_yaml(name: str) -> bool:

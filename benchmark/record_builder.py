@@ -17,6 +17,7 @@ from benchmark.data.batches import Meter
 from benchmark.experiment import Experiment
 from benchmark.generation.budget import label as budget_label
 from benchmark.generation.protocols import limit_of
+from benchmark.identity import describe_component
 from benchmark.job import Progress, StagePlan
 from benchmark.registry import COMPONENTS
 from benchmark.supply import Supplied
@@ -82,6 +83,7 @@ def build_record(
         recipe=_recipe_block(experiment, outcome),
         stages=_stage_blocks(outcome),
         selection="last",
+        search=experiment.chosen.search if experiment.chosen else None,
         metrics=metrics.compute(outcome.scores, card.n_classes, groups),
         predictions=predictions,
         cost=record_models.Cost(
@@ -159,9 +161,9 @@ def _method_block(experiment: Experiment, added: Supplied | None) -> record_mode
             name=part.name,
             version=part.version,
             origin=COMPONENTS.entry(part.name).origin,
-            settings=experiment.science["method"][number]["settings"],
+            settings=describe_component(part)["settings"],
         )
-        for number, part in enumerate(experiment.settings.stack.components)
+        for part in experiment.stack.components
     )
     asked = experiment.request.knowledge if experiment.request else ()
     drawn = added.cost.knowledge if added and added.cost else ()

@@ -4,6 +4,7 @@ Accuracies are floats in [0, 1]. NaN, infinity and unknown keys are refused ever
 """
 
 import math
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 from annotated_types import Gt
@@ -158,6 +159,33 @@ class StageDone(Block):
     shared: bool = False
 
 
+class Trial(Block):
+    """Settings that a search tried, by "component.setting", and its run.
+
+    ``accuracy`` is the macro accuracy on the search's rows, None where the loss diverged;
+    ``seconds`` are those of training and scoring, as if nothing had been shared.
+    """
+
+    settings: Plain
+    accuracy: Share | None
+    seconds: Seconds
+    hash: Name
+
+
+class Search(Block):
+    """How settings were chosen before the scored run, and what that took.
+
+    The first of ``tried`` is as configured; ``chosen`` is the place of the best, the first of equal
+    ones. Fewer tried than ``allowed``: there are no more combinations.
+    """
+
+    on: Literal["val", "heldout"]
+    allowed: PositiveCount
+    tried: Annotated[tuple[Trial, ...], Field(min_length=1)]
+    chosen: Count
+    seconds: Seconds
+
+
 class PredictionFile(Block):
     """The file beside the record that all metrics can be recomputed from."""
 
@@ -231,6 +259,7 @@ class Record(Block):
     recipe: Recipe
     stages: tuple[StageDone, ...]
     selection: Literal["last", "val"]
+    search: Search | None = None
     metrics: Metrics
     predictions: PredictionFile
     cost: Cost
@@ -243,6 +272,8 @@ class Record(Block):
         _check_lengths(self)
         _check_sums(self)
         _check_accuracies(self)
+        if self.search:
+            _check_search(self.search)
         return self
 
 
@@ -281,6 +312,24 @@ def _check_sums(record: Record) -> None:
     if record.selection == "last":
         spent = tuple(k + a for k, a in zip(budget.keep, budget.add, strict=True))
         _expect(spent == data.counts_train, "dataset.counts_train", "keep + add", data.counts_train)
+
+
+def best_trial(tried: Sequence[Trial]) -> int | None:
+    """The place of the trial with the highest accuracy, the first of equal ones; None without any.
+
+    Accuracies are rounded, so that equal ones do not hang on the last bits of a mean.
+    """
+    scores = {at: each.accuracy for at, each in enumerate(tried) if each.accuracy is not None}
+    return max(scores, key=lambda at: round(scores[at], 9), default=None)
+
+
+def _check_search(found: Search) -> None:
+    tried = len(found.tried)
+    _expect(tried <= found.allowed, "search.tried", f"of at most {found.allowed}", tried)
+    best = best_trial(found.tried)
+    _expect(found.chosen == best, "search.chosen", best, found.chosen)
+    total = math.fsum(each.seconds for each in found.tried)
+    _expect(abs(found.seconds - total) < 0.01, "search.seconds", total, found.seconds)
 
 
 def close(first: float | None, second: float | None) -> bool:

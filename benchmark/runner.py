@@ -17,19 +17,21 @@ from benchmark.data.augmentation import check_views
 from benchmark.data.batches import Part, TrainSet, train_set
 from benchmark.data.dataset import LongTailedData
 from benchmark.data.rows import ImageTable
-from benchmark.errors import BenchError, Interrupted, StorageError, UsageError
+from benchmark.errors import BenchError, Interrupted, Occupied, StorageError, UsageError
 from benchmark.evaluate import logits
 from benchmark.experiment import Experiment
 from benchmark.files import sha256_file, storage_error, write_json
 from benchmark.generation.budget import label as budget_label
 from benchmark.job import Job
 from benchmark.logs import make_logger
-from benchmark.models import check_backbone
+from benchmark.models import build_backbone, check_backbone
 from benchmark.optim import make_optimizer
 from benchmark.record_builder import Outcome, build_record
+from benchmark.seeds import scoped_global_seed
 from benchmark.stage_store import default_store
 from benchmark.supply import Supplied, check_supply, supply
 from benchmark.train import train
+from benchmark.trials import STATE, searched, trials
 
 LOCK_SECONDS = 2.0
 RECORD, PREDICTIONS, ERROR = "record.json", "preds.npz", "error.json"
@@ -63,10 +65,14 @@ def preflight(experiment: Experiment) -> None:
     if _finished(experiment) is not None:
         return
     check_supply(experiment)
+    trials(experiment)
     chosen = experiment.settings
     _device(experiment)
     check_views(chosen.stack.views(chosen.recipe))
     check_backbone(chosen.backbone, experiment.card.image_size)
+    with scoped_global_seed(experiment.seed):
+        net = chosen.stack.build(build_backbone(chosen.backbone), experiment.task)
+    chosen.stack.check_head(net)
     make_optimizer([nn.Parameter(torch.zeros(1, 1))], chosen.recipe.optimizer)
 
 
@@ -90,8 +96,8 @@ def _explained(experiment: Experiment) -> records.Record:
         with suppress(StorageError):
             write_json(folder / ERROR, {"error": str(error), "exit_code": error.exit_code})
         raise
-    (folder / ERROR).unlink(missing_ok=True)
-    (folder / "checkpoint.pt").unlink(missing_ok=True)
+    for name in (ERROR, "checkpoint.pt", STATE):
+        (folder / name).unlink(missing_ok=True)
     return record
 
 
@@ -103,7 +109,7 @@ def _locked(folder: Path) -> Iterator[None]:
         lock = filelock.FileLock(folder / ".lock", timeout=LOCK_SECONDS)
         lock.acquire()
     except filelock.Timeout:
-        raise UsageError(
+        raise Occupied(
             "Another process is running this experiment",
             where=folder,
             todo="wait for it; see: python -m benchmark status",
@@ -121,7 +127,10 @@ def _run(experiment: Experiment) -> records.Record:
         f"experiment {experiment.hash}")  # fmt: skip
     device = _device(experiment)
     data = experiment.settings.dataset.load(experiment.seed)
-    scored = _scored_rows(experiment, data)
+    scored = _held_rows(data, experiment.settings.score_on, "score_on")
+    if experiment.settings.search_trials:
+        _held_rows(data, experiment.settings.search_on, "search_on")
+        experiment = searched(experiment, run_experiment)
     _say_counts(experiment)
     added = supply(experiment, data)
     rows = _rows(experiment, data, added, device)
@@ -154,7 +163,7 @@ def _say_counts(experiment: Experiment) -> None:
 
 
 def _say_stack(experiment: Experiment) -> None:
-    for part in experiment.settings.stack.components:
+    for part in experiment.stack.components:
         hooks = [hook for hook in HOOKS if fills(part, hook)]
         say("component", f"{part.name}: {', '.join(hooks) or 'no hook, plain cross-entropy'}")
 
@@ -167,7 +176,7 @@ def _rows(
     if added:
         parts.append(added.part)
     recipe = experiment.settings.recipe
-    views = experiment.settings.stack.views(recipe)
+    views = experiment.stack.views(recipe)
     card = experiment.card
     return train_set(parts, card.mean, card.std, recipe.augmentation, views, device)
 
@@ -185,7 +194,7 @@ def _train_and_score(
     name = f"{experiment.card.name}/{experiment.label}/s{experiment.seed}"
     logger = make_logger(chosen.plumbing.wandb, folder, name, experiment.science)
     job = Job(
-        stack=chosen.stack,
+        stack=experiment.stack,
         task=experiment.task,
         rows=rows,
         recipe=chosen.recipe,
@@ -202,18 +211,20 @@ def _train_and_score(
     )
     net, progress, plans = train(job)
     begun = time.perf_counter()
-    scores = _score(experiment, chosen.stack.deploy(net, experiment.task), scored, device)
+    module = experiment.stack.deploy(net, experiment.task)
+    scores = _score(experiment, module, scored, device)
     seconds = time.perf_counter() - begun
     logger.finish({"accuracy": float(np.mean(scores.labels == scores.predicted))})
     return Outcome(net, progress, plans, scores, seconds, rows.meter, device)
 
 
-def _scored_rows(experiment: Experiment, data: LongTailedData) -> ImageTable:
-    rows: ImageTable | None = getattr(data, experiment.settings.score_on)
+def _held_rows(data: LongTailedData, name: str, key: str) -> ImageTable:
+    """Rows that are not trained on; ``key`` is the setting that names them."""
+    rows: ImageTable | None = getattr(data, name)
     if rows is None or len(rows.labels) == 0:
         raise UsageError(
-            f"{experiment.card.name} has no {experiment.settings.score_on} rows",
-            where="score_on",
+            f"{data.card.name} has no {name} rows",
+            where=key,
             todo="carve some with dataset.val=carve, or choose others",
         )
     return rows

@@ -9,13 +9,12 @@ import yaml
 from benchmark.errors import DataError, UsageError, unknown
 from benchmark.listing import PLUGIN_GROUPS, Row, all_rows, bold, noun, table
 from benchmark.paths import PACKAGE
+from benchmark.presets import read_preset
 from benchmark.registry import BUILT_IN, COMPONENTS, DATASETS, Entry
 from benchmark.source import Head, Setting, module_path, read_class, yaml_head
 
 if TYPE_CHECKING:
     from benchmark.data.cards import Card
-
-_BOOKKEEPING = ("kind", "defaults")
 
 
 def find(name: str) -> Row:
@@ -98,6 +97,8 @@ def _component(entry: Entry, values: dict[str, Any], width: int | None) -> list[
     lines += (
         ["settings", *table(settings, width, "  ", wrap=True)] if settings else ["settings: none"]
     )
+    space = list(source.search.items())
+    lines += ["", "tried by a search", *table(space, width, "  ", wrap=True)] if space else []
     return [*lines, ""]
 
 
@@ -123,12 +124,9 @@ def _paper(citation: dict[str, Any]) -> str:
 
 
 def _preset(row: Row, values: dict[str, Any]) -> list[str]:
-    stack = [str(item) for item in values.get("defaults", []) if item != "_self_"]
-    lines = [f"the same as  'method=[{','.join(stack)}]'", ""]
-    known = COMPONENTS.entries
-    lines += table([(name, known[name].summary if name in known else "") for name in stack], None)
-    own = {key: value for key, value in values.items() if key not in _BOOKKEEPING}
-    return [*lines, *([yaml.safe_dump(own).rstrip()] if own else []), ""]
+    preset, known = read_preset(row.name, values), COMPONENTS.entries
+    rows = [(name, known[name].summary if name in known else "") for name in preset.stack]
+    return [f"the same as  {preset.words}", "", *table(rows, None), ""]
 
 
 def _card(row: Row) -> list[str]:

@@ -113,12 +113,14 @@ class ClassSource:
         citation: keyword arguments of ``citation = Citation(...)``.
         methods: names of the methods.
         settings: fields of the inner class ``Config``.
+        search: values of ``search = space(...)`` by setting, as written.
     """
 
     doc: str
     citation: dict[str, Any]
     methods: tuple[str, ...]
     settings: tuple[Setting, ...]
+    search: dict[str, str]
 
 
 def read_class(target: str) -> ClassSource | None:
@@ -129,24 +131,30 @@ def read_class(target: str) -> ClassSource | None:
         return None
     return ClassSource(
         doc=inspect.cleandoc(ast.get_docstring(node) or ""),
-        citation=_citation(module, node),
+        citation={
+            key: value.value
+            for key, value in _keywords(module, node, "citation").items()
+            if isinstance(value, ast.Constant)
+        },
         methods=tuple(item.name for item in node.body if isinstance(item, ast.FunctionDef)),
         settings=tuple(_settings(module, node)),
+        search={
+            key: ", ".join(ast.unparse(each) for each in value.elts)
+            for key, value in _keywords(module, node, "search").items()
+            if isinstance(value, ast.Tuple)
+        },
     )
 
 
-def _citation(module: str, node: ast.ClassDef) -> dict[str, Any]:
+def _keywords(module: str, node: ast.ClassDef, name: str) -> dict[str, ast.expr]:
+    """The keyword arguments of the call that a class attribute is set to."""
     for item in node.body:
-        if isinstance(item, ast.Assign) and _is(item.targets[0], "citation"):
+        if isinstance(item, ast.Assign) and _is(item.targets[0], name):
             value: ast.AST | None = item.value
             if isinstance(value, ast.Name):
                 value = definition(module, value.id)
             if isinstance(value, ast.Call):
-                return {
-                    word.arg: word.value.value
-                    for word in value.keywords
-                    if word.arg and isinstance(word.value, ast.Constant)
-                }
+                return {word.arg: word.value for word in value.keywords if word.arg}
     return {}
 
 

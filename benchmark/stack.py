@@ -167,6 +167,23 @@ class Stack:
         """The network to train."""
         return (self._one("build") or _PLAIN).build(backbone, task)
 
+    def check_head(self, net: Net) -> None:
+        """Refuse a network, as built, with a head that a component cannot work with.
+
+        Raises:
+            UsageError: names the component, the head it needs and the one that was built.
+        """
+        for part in self.components:
+            if not isinstance(net.head, part.accepts_heads):
+                wanted = " or ".join(kind.__name__ for kind in part.accepts_heads)
+                builder = (self._one("build") or part).name
+                raise UsageError(
+                    f"'{part.name}' expects a head of kind {wanted}, but '{builder}' builds a "
+                    f"{type(net.head).__name__}",
+                    where="method",
+                    todo=f"leave out {part.name} or {builder}",
+                )
+
     def deploy(self, net: Net, task: Task) -> nn.Module:
         """The module that is evaluated."""
         return (self._one("deploy") or _PLAIN).deploy(net, task)

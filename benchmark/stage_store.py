@@ -107,7 +107,7 @@ def stage_keys(job: Job, plans: list[StagePlan]) -> list[str]:
     for plan in plans:
         values = {
             "before": keys[-1] if keys else common,
-            "stage": _plain(plan.stage),
+            "stage": _plain(plan.stage, job),
             "steps": [plan.steps, plan.per_epoch],
             "rows": _digest(plan.rows.index),
             "components": [
@@ -147,8 +147,11 @@ def _digest(*tensors: torch.Tensor) -> str:
     return state.hexdigest()
 
 
-def _plain(stage: Stage) -> dict[str, Any]:
-    return asdict(stage) | {"plain": sorted(stage.plain)}
+def _plain(stage: Stage, job: Job) -> dict[str, Any]:
+    decay = stage.weight_decay
+    if decay is None:
+        decay = job.recipe.optimizer.weight_decay
+    return asdict(stage) | {"plain": sorted(stage.plain), "weight_decay": decay}
 
 
 def _acting(stack: Stack, stage: Stage) -> list[tuple[Component, list[str]]]:

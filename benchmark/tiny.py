@@ -151,6 +151,7 @@ class Seen:
         changed: names of the parameters that it changed.
         graded: names of the parameters that had a gradient other than zero.
         statistics: whether batch statistics of the backbone changed.
+        touched: names of the parameters that hooks changed after the step.
     """
 
     stage: Stage
@@ -159,6 +160,7 @@ class Seen:
     changed: frozenset[str]
     graded: frozenset[str]
     statistics: bool
+    touched: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -194,19 +196,31 @@ class Watch(Stack):
         return loss
 
     def after_step(self, net: Net, step: Step) -> None:
-        """Note the step, then do what the stack does."""
+        """Note the step and what the stack does after it."""
         changed, graded, statistics = frozenset[str](), frozenset[str](), False
         if self.deep:
-            before, named = self.held["parameters"], dict(net.named_parameters())
-            changed = frozenset(k for k, p in named.items() if not torch.equal(p, before[k]))
+            changed = changes(self.held["parameters"], net)
             graded = frozenset(
-                k for k, p in named.items() if p.grad is not None and bool(p.grad.any())
+                name
+                for name, each in net.named_parameters()
+                if each.grad is not None and bool(each.grad.any())
             )
             statistics = not same(self.held["statistics"], running_statistics(net))
-        self.seen.append(
-            Seen(step.stage, step.index, self.held["loss"], changed, graded, statistics)
-        )
+        stepped = copies(net.named_parameters()) if self.deep else {}
         super().after_step(net, step)
+        touched = changes(stepped, net) if self.deep else frozenset[str]()
+        self.seen.append(
+            Seen(step.stage, step.index, self.held["loss"], changed, graded, statistics, touched)
+        )
+
+
+def changes(before: dict[str, Tensor], net: Net) -> frozenset[str]:
+    """Names of the parameters that are not what they were ``before``."""
+    return frozenset(
+        name
+        for name, now in net.named_parameters()
+        if name not in before or not torch.equal(now, before[name])
+    )
 
 
 def copies(named: Iterator[tuple[str, Tensor]]) -> dict[str, Tensor]:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from baselines.mixing import beta_sample, blend, permuted_targets
-from benchmark.component import ORIGINS, Batch, Component, Step
+from benchmark.component import ORIGINS, Batch, Component, Step, space
 from benchmark.config import PositiveFloat
 from synaug.t2i import PAPER
 
@@ -38,6 +38,7 @@ class DomainMixup(Component):
     """
 
     citation = PAPER
+    search = space(alpha=(0.1, 0.2, 0.5, 1.0))
 
     @dataclass(frozen=True, kw_only=True)
     class Config:

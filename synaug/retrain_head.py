@@ -4,12 +4,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from baselines.class_prior import class_balanced_rows
-from benchmark.component import Component, Net, Rows, Stage, Step, Streams, TrainingRows
+from baselines.two_stage import balanced_rows, head_stage, reset_head
+from benchmark.component import Component, Net, Rows, Stage, Step, Streams, TrainingRows, space
 from benchmark.config import PositiveFloat
-from benchmark.errors import UsageError
 from synaug.t2i import PAPER
 
 
@@ -21,6 +20,7 @@ class RetrainHead(Component):
     """
 
     citation = PAPER
+    search = space(lr_scale=(0.1, 0.3, 1.0))
 
     @dataclass(frozen=True, kw_only=True)
     class Config:
@@ -43,16 +43,12 @@ class RetrainHead(Component):
 
     def stages(self, base: list[Stage]) -> list[Stage]:
         """The stages so far and the re-training; mixing and class weights rest in it."""
-        stage = Stage(
-            name=self.name,
-            share=self.config.share,
+        stage = head_stage(
+            self.name,
+            self.config.share,
             rows=Rows("real", "min" if self.config.rows == "smallest" else None),
-            train="head",
             batch_norm=self.config.batch_norm,
             lr_scale=self.config.lr_scale,
-            schedule="cosine",
-            plain=frozenset({"mix", "class_weights"}),
-            owner=self.name,
         )
         return [*base, stage]
 
@@ -60,28 +56,9 @@ class RetrainHead(Component):
         """Class-uniform rows, or every kept row once."""
         if self.config.rows == "smallest":
             return Streams(main=torch.randperm(len(labels), generator=rng))
-        return Streams(main=class_balanced_rows(labels, len(labels), rng))
+        return Streams(main=balanced_rows("weighted", labels, rng))
 
     def start_stage(self, net: Net, rows: TrainingRows, step: Step) -> None:
         """Re-initialise the head, whatever head the stack built."""
         if self.config.start == "fresh":
-            reset_head(net.head)
-
-
-def reset_head(head: nn.Module) -> None:
-    """Give every module of a head its initial weights again.
-
-    Raises:
-        UsageError: no part of the head can be re-initialised.
-    """
-    found = [reset for module in head.modules() if callable(reset := _reset_method(module))]
-    if not found:
-        raise UsageError(
-            f"{type(head).__name__} cannot be re-initialised", where="method.retrain_head.start"
-        )
-    for reset in found:
-        reset()
-
-
-def _reset_method(module: nn.Module) -> object:
-    return getattr(module, "reset_parameters", None)
+            reset_head(net.head, f"method.{self.name}.start")

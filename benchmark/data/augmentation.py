@@ -1,8 +1,10 @@
 """Vectorised augmentation on resident uint8 images: one gather, one flip, one scaling.
 
 A view is a function from a ``PaddedImages`` and row positions to normalised float images. The
-gather reads crops straight out of a zero-padded buffer through a strided window view, so no image
-is padded twice and the result is already channels_last.
+gather reads crops straight out of a padded buffer through a strided window view, so no image is
+padded twice and the result is already channels_last. What recipes may add to crop and flip works
+on whole batches too: ``random_changes.py`` draws, ``image_ops.py`` computes, ``policies.py`` holds
+AutoAugment and RandAugment.
 """
 
 from collections.abc import Callable
@@ -11,13 +13,23 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from benchmark.config import AugmentationConfig
-from benchmark.errors import unknown
+from benchmark.config import AugmentationConfig, Border
+from benchmark.data import image_ops, policies
+from benchmark.data.random_changes import (
+    color_jitter,
+    random_flip,
+    random_hole,
+    random_resized_crop,
+    random_rotation,
+    sometimes,
+    uniform,
+)
+from benchmark.errors import UsageError, unknown
 
 
 @dataclass(frozen=True)
 class PaddedImages:
-    """Images with a border of zeros, ready to be cropped.
+    """Images with a border, ready to be cropped.
 
     Attributes:
         buffer: uint8 (n, h + 2 pad, w + 2 pad, 3), contiguous.
@@ -52,39 +64,119 @@ class PaddedImages:
 
 
 def pad_images(
-    images: Tensor, pad: int, mean: tuple[float, ...], std: tuple[float, ...]
+    images: Tensor,
+    pad: int,
+    mean: tuple[float, ...],
+    std: tuple[float, ...],
+    border: Border = "zero",
 ) -> PaddedImages:
-    """Surround uint8 images (n, h, w, 3) with ``pad`` zero pixels on each side."""
+    """Surround uint8 images (n, h, w, 3) with ``pad`` pixels on each side.
+
+    Args:
+        images: left as they are.
+        pad: width of the border.
+        mean: of each channel on the [0, 1] scale.
+        std: of each channel on the [0, 1] scale.
+        border: black ("zero"), or the image mirrored at its outermost pixels ("reflect").
+
+    Raises:
+        UsageError: the border mirrors more than the image has.
+    """
     n, height, width, channels = images.shape
-    buffer = images.new_zeros(n, height + 2 * pad, width + 2 * pad, channels)
-    buffer[:, pad : pad + height, pad : pad + width] = images
+    if border == "reflect":
+        rows, columns = (_mirrored(size, pad).to(images.device) for size in (height, width))
+        buffer = images[:, rows][:, :, columns]
+    else:
+        buffer = images.new_zeros(n, height + 2 * pad, width + 2 * pad, channels)
+        buffer[:, pad : pad + height, pad : pad + width] = images
     spread = torch.tensor(std, device=images.device)
     shift = torch.tensor(mean, device=images.device) / spread
     return PaddedImages(buffer, pad, 1 / (255 * spread), shift)
 
 
+def _mirrored(size: int, pad: int) -> Tensor:
+    """Positions along a side of ``size`` pixels and a border that mirrors them."""
+    if pad >= size:
+        raise UsageError(
+            f"Expected a reflected border narrower than the image, but got {pad} of {size} pixels",
+            where="recipe.augmentation.pad",
+            todo="pad less, or set border=zero",
+        )
+    at = torch.arange(-pad, size + pad).abs()
+    return torch.where(at < size, at, 2 * (size - 1) - at)
+
+
 def weak(
     images: PaddedImages, index: Tensor, config: AugmentationConfig, rng: torch.Generator
 ) -> Tensor:
-    """Random crop from the zero-padded image and a random horizontal flip, then normalisation."""
-    n, device = len(index), images.buffer.device
-    offsets = torch.randint(0, 2 * images.pad + 1, (2, n), generator=rng).to(device)
-    flip = (torch.rand(n, generator=rng) < config.flip).to(device)
-    crops = images.crop(index, offsets[0], offsets[1])
-    crops = torch.where(flip[:, None, None, None], crops.flip(2), crops)
-    return images.normalise(crops)
+    """All of the recipe's augmentation, then normalisation.
+
+    In this order, each where the recipe has it: crop, flip, rotation, colour jitter, policy; and
+    a hole in the normalised image.
+    """
+    shown = random_flip(_cropped(images, index, config, rng), config.flip, rng)
+    if config.rotate:
+        shown = random_rotation(shown, config.rotate, rng)
+    if any(config.jitter):
+        shown = color_jitter(shown, config.jitter, 1.0, rng)
+    if config.policy != "none":
+        shown = policies.apply(shown, *_plan(config, len(index), rng))
+    made = images.normalise(shown.permute(0, 2, 3, 1))
+    return random_hole(made, config.cutout, rng) if config.cutout else made
+
+
+def _cropped(
+    images: PaddedImages, index: Tensor, config: AugmentationConfig, rng: torch.Generator
+) -> Tensor:
+    """A random crop of each image, uint8 (batch, 3, h, w) in channels_last."""
+    if config.crop == "resized":
+        return random_resized_crop(_whole(images, index), config.scale_min, rng)
+    offsets = torch.randint(0, 2 * images.pad + 1, (2, len(index)), generator=rng)
+    top, left = offsets.to(images.buffer.device)
+    return images.crop(index, top, left).permute(0, 3, 1, 2)
+
+
+def _whole(images: PaddedImages, index: Tensor) -> Tensor:
+    """The images without their border, uint8 (batch, 3, h, w) in channels_last."""
+    centre = torch.full_like(index, images.pad)
+    return images.crop(index, centre, centre).permute(0, 3, 1, 2)
+
+
+def _plan(config: AugmentationConfig, n: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Operations and levels of the recipe's policy for each image."""
+    if config.policy == "randaugment":
+        level = config.policy_magnitude / 10
+        return policies.draw_randaugment(config.policy_ops, level, n, rng)
+    return policies.draw_autoaugment(config.policy.removeprefix("autoaugment_"), n, rng)
+
+
+def strong(
+    images: PaddedImages, index: Tensor, config: AugmentationConfig, rng: torch.Generator
+) -> Tensor:
+    """The second view of contrastive methods, whatever the recipe's augmentation is.
+
+    A resized crop of 20 to 100 % of the image, a flip with the recipe's probability, colour jitter
+    (0.4, 0.4, 0.4, 0.1) with probability 0.8, grey with 0.2 and a Gaussian blur of 0.1 to 2 pixels
+    with 0.5. Chen et al., "Improved Baselines with Momentum Contrastive Learning" (2020).
+    """
+    shown = random_resized_crop(_whole(images, index), 0.2, rng)
+    shown = random_flip(shown, config.flip, rng)
+    shown = color_jitter(shown, (0.4, 0.4, 0.4, 0.1), 0.8, rng)
+    shown = sometimes(shown, image_ops.grey, 0.2, rng)
+    sigma = uniform(len(index), 0.1, 2.0, rng)
+    shown = sometimes(shown, image_ops.blur, 0.5, rng, sigma)
+    return images.normalise(shown.permute(0, 2, 3, 1))
 
 
 def plain(
     images: PaddedImages, index: Tensor, config: AugmentationConfig, rng: torch.Generator
 ) -> Tensor:
     """The image itself, normalised: what evaluation sees."""
-    centre = torch.full_like(index, images.pad)
-    return images.normalise(images.crop(index, centre, centre))
+    return images.normalise(_whole(images, index).permute(0, 2, 3, 1))
 
 
 View = Callable[[PaddedImages, Tensor, AugmentationConfig, torch.Generator], Tensor]
-VIEWS: dict[str, View] = {"weak": weak, "plain": plain}
+VIEWS: dict[str, View] = {"weak": weak, "strong": strong, "plain": plain}
 
 
 def check_views(names: tuple[str, ...]) -> None:

@@ -135,7 +135,7 @@ def train_set(
     labels = torch.from_numpy(np.concatenate([part.labels for part in parts])).long().to(device)
     origins = [np.full(len(part.labels), ORIGINS.index(part.origin), np.uint8) for part in parts]
     return TrainSet(
-        images=pad_images(images, augmentation.pad, mean, std),
+        images=pad_images(images, augmentation.pad, mean, std, augmentation.border),
         index=torch.arange(len(labels), device=device),
         labels=labels,
         origins=torch.from_numpy(np.concatenate(origins)).to(device),

@@ -120,9 +120,19 @@ def _own(options: dict[str, Any]) -> dict[str, Any]:
 @register_model  # type: ignore[untyped-decorator]
 def cifar_stem_resnet18(pretrained: bool = False, **options: Any) -> nn.Module:
     """Timm's ResNet-18 with a 3x3 stem of stride 1 and no max-pooling, for 32 to 64 pixels."""
+    return _with_cifar_stem("resnet18", pretrained, options)
+
+
+@register_model  # type: ignore[untyped-decorator]
+def cifar_stem_resnet34(pretrained: bool = False, **options: Any) -> nn.Module:
+    """Timm's ResNet-34 with a 3x3 stem of stride 1 and no max-pooling, for 32 to 64 pixels."""
+    return _with_cifar_stem("resnet34", pretrained, options)
+
+
+def _with_cifar_stem(name: str, pretrained: bool, options: dict[str, Any]) -> nn.Module:
     if pretrained:
         raise ValueError("no pretrained weights exist for this stem")
-    model = timm.create_model("resnet18", **_own(options))
+    model = timm.create_model(name, **_own(options))
     model.conv1 = nn.Conv2d(model.conv1.in_channels, 64, 3, 1, 1, bias=False)
     model.maxpool = nn.Identity()
     nn.init.kaiming_normal_(model.conv1.weight, mode="fan_out", nonlinearity="relu")

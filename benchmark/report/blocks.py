@@ -7,7 +7,6 @@ or ``<!-- supplies of DATASET: label; ... -->`` (accuracy beside cost) and ends 
 
 import re
 from collections.abc import Iterable
-from pathlib import Path
 
 from benchmark.record_models import Record
 from benchmark.report.chain import chain_table
@@ -36,11 +35,3 @@ def render(page: str, records: Iterable[Record]) -> str:
         return f"{block[1]}\n{_TABLES[block['kind']](own, labels)}\n{block['end']}"
 
     return _BLOCK.sub(rebuilt, page)
-
-
-def stale(page: Path, records: Iterable[Record]) -> bool:
-    """Whether a page's blocks differ from what the records give; False without the page."""
-    if not page.is_file():
-        return False
-    text = page.read_text(encoding="utf-8")
-    return render(text, records) != text

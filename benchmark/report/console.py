@@ -28,7 +28,8 @@ def console_table(records: Sequence[Record], convention: str | None = None) -> T
         UsageError: a record has no such convention.
     """
     name = convention or next(iter(records[0].dataset.conventions))
-    table = Table(caption=f"percent; shot groups by {name}; time: generation + training")
+    caption = f"percent; shot groups by {name}; time: generation + training"
+    table = Table(caption="\n".join([caption, *filter(None, map(_search, records))]))
     table.add_column("Method", overflow="fold", max_width=26)
     for heading in ("Many", "Medium", "Few", "All", "Added", "Time"):
         table.add_column(heading, justify="right", no_wrap=True)
@@ -75,6 +76,15 @@ def _cells(record: Record, convention: str) -> list[str]:
         str(sum(record.budget.add)),
         duration(_seconds(record)),
     ]
+
+
+def _search(record: Record) -> str:
+    """What choosing settings took, on top of the time in the table."""
+    found = record.search
+    if found is None:
+        return ""
+    tried = f"{len(found.tried)} tried in {duration(found.seconds)}"
+    return f"{record.experiment.label}, seed {record.seed}: {tried}"
 
 
 def _seconds(record: Record) -> float:

@@ -144,7 +144,19 @@ def _row_notes(rows: Sequence[Row]) -> list[str]:
         if row.first.method.knowledge
     ]
     knowledge = [f"Outside knowledge: {'; '.join(_unique(known))}."] if known else []
-    return [*found, *knowledge, *cost_notes(rows)]
+    return [*found, *knowledge, *search_notes(rows), *cost_notes(rows)]
+
+
+def search_notes(rows: Sequence[Row]) -> list[str]:
+    """How settings were searched before the scored runs, and what that took beside them."""
+    found = [
+        f"{text.escape(row.label)}: {_span([len(each.tried) for each in searches])} of "
+        f"{searches[0].allowed} allowed, {stats.mean([each.seconds for each in searches]):,.1f} s"
+        for row in rows
+        if (searches := [record.search for record in row.records if record.search])
+    ]
+    told = "Settings tried before the scored run, and the time that took for each seed"
+    return [f"{told}: {'; '.join(_unique(found))}."] if found else []
 
 
 def cost_notes(rows: Sequence[Row]) -> list[str]:

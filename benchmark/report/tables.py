@@ -5,7 +5,7 @@ from pathlib import Path
 
 from benchmark import records
 from benchmark.errors import IntegrityError
-from benchmark.files import write_text
+from benchmark.files import has_text, write_text
 from benchmark.leaderboard import Table, build
 from benchmark.record_models import Record
 from benchmark.report import cost_table, csv_table, markdown, text
@@ -111,12 +111,8 @@ def check(records_dir: Path, tables_dir: Path, reference: str | None = None) -> 
         IntegrityError: a record is broken or contradicts another.
     """
     files = render_all(read_all(records_dir), reference)
-    differing = [n for n, content in files.items() if _bytes(tables_dir / n) != content.encode()]
+    differing = [name for name, text_ in files.items() if not has_text(tables_dir / name, text_)]
     return [tables_dir / name for name in sorted(differing + _extra(tables_dir, files))]
-
-
-def _bytes(path: Path) -> bytes | None:
-    return path.read_bytes() if path.is_file() else None
 
 
 def _extra(folder: Path, files: dict[str, str]) -> list[str]:

@@ -27,6 +27,14 @@ STACKS = [
     ["t2i", "origin_weights", "domain_mixup", "ldam", "drw", "cmo", "retrain_head"],
     ["t2i", "origin_batch_norm", "mixup", "ldam", "drw", "retrain_head"],
     ["t2i", "fake_to_real", "origin_weights", "origin_batch_norm"],
+    ["balanced_softmax", "cmo"],
+    ["focal", "cmo"],
+    ["remix", "cutmix", "class_balanced"],
+    ["progressive_sampling", "drw", "cmo"],
+    ["t2i", "domain_mixup", "retrain_head", "class_balanced"],
+    ["t2i", "domain_mixup", "retrain_head", "label_smoothing", "drw", "cutmix"],
+    ["t2i", "domain_mixup", "retrain_head", "logit_adjustment", "logit_adjustment_posthoc"],
+    ["ldam", "drw", "logit_adjustment_posthoc"],
 ]
 
 
@@ -50,6 +58,14 @@ def test_a_component_keeps_its_promises(name: str) -> None:
 @pytest.mark.parametrize("names", STACKS, ids="+".join)
 def test_a_stack_keeps_its_promises(names: list[str]) -> None:
     assert failures(check_stack([shipped(name) for name in names])) == []
+
+
+@pytest.mark.parametrize("loss", ["sigmoid", "focal"])
+@pytest.mark.parametrize("others", [["cmo"], ["remix", "retrain_head"]], ids="+".join)
+def test_a_binary_loss_a_class_takes_what_others_do(loss: str, others: list[str]) -> None:
+    plain = shipped("class_balanced")
+    changed = Piece(plain.cls, plain.config | {"loss": loss}, plain.name)
+    assert failures(check_stack([changed, *map(shipped, others)])) == []
 
 
 @pytest.mark.parametrize("cls", [Distill, Reason])

@@ -10,8 +10,7 @@ from benchmark.experiment import resolve
 from benchmark.record_models import Record
 
 ROOT = Path(__file__).parents[2]
-RECORDS = ROOT / "leaderboards" / "records"
-PATHS = sorted(RECORDS.rglob("record.json"))
+PATHS = sorted((ROOT / "leaderboards").rglob("record.json"))
 
 
 def _first_seeds() -> list[Record]:

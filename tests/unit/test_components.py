@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from baselines.cmo import active, random_box
+from baselines.cmo import active
 from baselines.ldam import CosineHead, ldam_logits, margins
-from baselines.mixing import beta_sample, blend
+from baselines.mixing import beta_sample, blend, random_box
 from benchmark.component import ORIGINS, Batch, Component, Rows, Stage, Step, Task
 from benchmark.errors import UsageError
 from benchmark.generation.sources import Drawn, Heldout

@@ -1,14 +1,17 @@
 """What is hashed of a configuration, and how stacks are called."""
 
+import shlex
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import pytest
 
 from benchmark.component import Component
+from benchmark.compose import settings
 from benchmark.config import BackboneConfig
 from benchmark.files import content_hash
 from benchmark.identity import describe_component, label, plain, presets, shipped_settings, slug
+from benchmark.presets import Preset
 from benchmark.registry import COMPONENTS
 from benchmark.tiny import Piece, tiny_recipe
 
@@ -29,6 +32,9 @@ class New:
 
 def part(name: str, **changes: Any) -> Component:
     return Piece(COMPONENTS.load(name), shipped_settings(name) | changes, name).build()
+
+
+SYNAUG = ("t2i", "domain_mixup", "retrain_head")
 
 
 def stack(*names: str) -> tuple[Component, ...]:
@@ -90,18 +96,50 @@ def test_every_setting_of_a_shipped_component_is_hashed() -> None:
 
 
 def test_the_paper_method_is_a_preset_of_three_components() -> None:
-    assert presets()["synaug"] == ["t2i", "domain_mixup", "retrain_head"]
+    assert presets()["synaug"] == Preset("synaug", ("t2i", "domain_mixup", "retrain_head"), {})
+
+
+def test_a_preset_may_set_what_its_components_leave_open() -> None:
+    found = presets()["square_root_sampling"]
+    assert found == Preset("square_root_sampling", ("oversample",), {"oversample": {"power": 0.5}})
+    assert found.words == "'method=[oversample]' method.oversample.power=0.5"
+
+
+@pytest.mark.parametrize("name", ["synaug", "square_root_sampling", "synaug_ldam_drw_train"])
+def test_a_preset_in_other_words_is_the_same_stack(name: str) -> None:
+    one = settings([f"method={name}"]).stack.components
+    other = settings(shlex.split(presets()[name].words)).stack.components
+    assert list(map(describe_component, one)) == list(map(describe_component, other))
+
+
+@pytest.mark.parametrize("preset", presets().values(), ids=lambda preset: preset.name)
+def test_a_preset_is_called_by_its_name(preset: Preset) -> None:
+    parts = tuple(part(name, **preset.settings.get(name, {})) for name in preset.stack)
+    assert label(parts) == preset.name
 
 
 @pytest.mark.parametrize(
     ("parts", "expected"),
     [
         (stack("ce"), "ce"),
-        (stack("ldam", "drw"), "ldam + drw"),
+        (stack("ldam", "mixup"), "ldam + mixup"),
+        (stack("ldam", "drw"), "ldam_drw"),
         (stack("t2i", "domain_mixup", "retrain_head"), "synaug"),
         (stack("t2i", "domain_mixup"), "t2i + domain_mixup"),
         ((part("ldam", prior="train"),), "ldam (prior=train)"),
-        ((part("ldam"), part("drw", prior="train")), "ldam + drw (drw.prior=train)"),
+        ((part("ldam"), part("drw", prior="train")), "ldam_drw (drw.prior=train)"),
+        (stack("oversample"), "oversample"),
+        ((part("oversample", power=0.3),), "oversample (power=0.3)"),
+        ((part("oversample", power=0.5),), "square_root_sampling"),
+        ((part("oversample", power=0.5), part("ce")), "oversample + ce (oversample.power=0.5)"),
+        ((part("drw", start=0.0, beta=0.99),), "reweighting (beta=0.99)"),
+        ((part("drw", start=0.5),), "drw (start=0.5)"),
+        ((*map(part, SYNAUG), part("ldam")), "synaug_ldam"),
+        ((*map(part, SYNAUG), part("ldam", prior="train")), "synaug_ldam_train"),
+        (
+            (*map(part, SYNAUG), part("ldam", prior="train", scale=10.0)),
+            "synaug_ldam_train (ldam.scale=10.0)",
+        ),
         (
             (part("t2i"), part("domain_mixup", pairing="free"), part("retrain_head")),
             "synaug (domain_mixup.pairing=free)",

@@ -148,6 +148,14 @@ def test_components_settings_and_pixels_change_the_key(tmp_path: Path) -> None:
     assert len({tuple(each) for each in found}) == len(found)
 
 
+def test_a_stage_that_names_the_recipes_own_decay_is_the_plain_one(tmp_path: Path) -> None:
+    plain = keys(job(tmp_path))
+    named = component("weight_balancing", base_weight_decay=tiny_recipe().optimizer.weight_decay)
+    other = component("weight_balancing", base_weight_decay=0.1)
+    assert keys(job(tmp_path, named))[:1] == plain
+    assert keys(job(tmp_path, other))[:1] != plain
+
+
 def test_a_later_stage_rests_on_the_ones_before(tmp_path: Path) -> None:
     plain = keys(job(tmp_path, part(Second)))
     halved = keys(job(tmp_path, part(Second), part(Halved)))

@@ -1,0 +1,85 @@
+"""Do components stack, or say why not? Part of the public test kit (``conformance.py``).
+
+A pair is tried in both orders: the stack is refused with a ``UsageError``, or it is one that
+trains. Every ordered pair is put together; a fixed sample of them takes two steps, the own one
+first, so that over a registry each sampled pair trains once.
+"""
+
+import tempfile
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from benchmark.errors import UsageError
+from benchmark.identity import shipped_settings
+from benchmark.models import build_backbone
+from benchmark.registry import BUILT_IN, COMPONENTS
+from benchmark.tiny import Piece, Watch, tiny_job, tiny_recipe
+from benchmark.train import train
+
+# one in so many ordered pairs trains; all of them take minutes
+SAMPLE = 8
+
+
+def built_in_pieces() -> list[Piece]:
+    """Every component that ships with the project, as its YAML file sets it."""
+    entries = COMPONENTS.entries.values()
+    names = [entry.name for entry in entries if entry.origin == BUILT_IN]
+    return [Piece(COMPONENTS.load(name), shipped_settings(name), name) for name in names]
+
+
+def pair_problems(
+    own: Sequence[Piece], others: Iterable[Piece], sample: int = SAMPLE
+) -> Iterator[str]:
+    """What goes wrong where ``own`` pieces are stacked with one other, a line each.
+
+    Args:
+        own: the pieces checked, in stack order.
+        others: the partners; those that ``own`` has already are left out.
+        sample: one in so many pairs trains for two steps; 1 trains all.
+    """
+    taken = {piece.name for piece in own}
+    for other in others:
+        if other.name in taken:
+            continue
+        for pieces in ((*own, other), (other, *own)):
+            trains = pieces[-1] is other and _sampled(pieces, sample)
+            problem = stack_problem(pieces, trains=trains)
+            if problem:
+                yield f"{' + '.join(piece.name for piece in pieces)}: {problem}"
+
+
+def _sampled(pieces: Sequence[Piece], sample: int) -> bool:
+    """Whether a stack is in the sample, by a hash of its names: the same on every machine."""
+    return zlib.crc32("+".join(piece.name for piece in pieces).encode()) % sample == 0
+
+
+def stack_problem(pieces: Sequence[Piece], *, trains: bool) -> str:
+    """What is wrong with a stack, or "": it was refused before its first step, or is sound.
+
+    Args:
+        pieces: the components, in stack order.
+        trains: whether it takes two steps; else it is only put together.
+    """
+    try:
+        watch = Watch(tuple(piece.build() for piece in pieces))
+    except UsageError:
+        return ""
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"
+    return _trained(watch) if trains else ""
+
+
+def _trained(watch: Watch) -> str:
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            job = tiny_job(watch, Path(folder), recipe=tiny_recipe(steps=2))
+            watch.check_head(watch.build(build_backbone(job.backbone), job.task))
+            train(job)
+    except UsageError as error:
+        return f"is refused after {len(watch.seen)} steps only: {error}" if watch.seen else ""
+    except Exception as error:
+        return f"{type(error).__name__} after {len(watch.seen)} steps: {error}"
+    return "" if np.isfinite(watch.trace).all() else f"losses {watch.trace}"
