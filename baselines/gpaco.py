@@ -29,7 +29,7 @@ class GPaCo(Component):
 
     The loss is that of paco with twice as many anchors; the second view's vectors enter the queue.
     Class logits are raised by the log prior while training and used bare. In stages that other
-    components own the network is an ordinary one. Cui et al. (2023), section 3.
+    components own the network is an ordinary one. Cui et al. (2023).
 
     Equation:
         as paco, with the 2 B views as anchors i; A(i): all other views and the queue

@@ -160,5 +160,9 @@ class OriginBatchNorm(Component):
         affine: Literal["shared", "separate"]
 
     def start_stage(self, net: Net, rows: TrainingRows, step: Step) -> None:
-        """Split the backbone's batch norm as the first stage, or a fresh network, begins."""
-        split_batch_norm(net, self.config.affine == "separate")
+        """Split the backbone's batch norm as the first stage, or a fresh network, begins.
+
+        So is that of a network inside this one, such as the slow copy that makes keys.
+        """
+        for each in [module for module in net.modules() if isinstance(module, Net)]:
+            split_batch_norm(each, self.config.affine == "separate")

@@ -30,7 +30,7 @@ class PaCo(Component):
     The first view of a row passes through the trained network, the second, stronger one through a
     slow copy, whose outputs wait in a queue. Class logits are raised by the log prior while
     training and used bare. In stages that other components own the network is an ordinary one.
-    Cui et al. (2021), equations 5 to 7.
+    Cui et al. (2021), section 3.
 
     Equation:
         D_i = sum_c e^(z_ic + log pi_c) + gamma sum_{j in A(i)} e^(q_i . a_j / t)
@@ -48,7 +48,7 @@ class PaCo(Component):
         vectors and labels. The queue may have any length, and the last batch of an epoch is used.
         The code's slow copy of the classifier is left out: nothing reads it.
         Keys are not shuffled: on one device that changes nothing.
-        The second view is flipped as often as the recipe flips; one network sees whole batches.
+        The second view is flipped as often as the recipe flips.
     """
 
     citation = Citation(

@@ -29,7 +29,7 @@ def parametric_contrastive_loss(
 ) -> Tensor:
     """Every class and every sample as candidates of one softmax; the label's ones are positives.
 
-    Cui et al. (2021), equations 5 to 7. An anchor contrasts with the classes, with the other
+    Cui et al. (2021), section 3. An anchor contrasts with the classes, with the other
     anchors and with ``others``: D_i = sum_c exp(z_ic) + gamma sum_j exp(q_i a_j / t), and
 
     loss_i = -(beta log(exp(z_iy) / D_i) + alpha sum_{j: y_j = y_i} log(exp(q_i a_j / t) / D_i))

@@ -137,7 +137,8 @@ class RISDA(Component):
             state.shift.copy_(reasoned_shift(state.graph, means))
 
     def _late(self, step: Step) -> bool:
-        return step.progress >= self.config.start
+        late: bool = step.progress >= self.config.start
+        return late
 
     def loss(self, net: Any, batch: Batch, step: Step) -> Tensor:
         """Cross-entropy, after the switch of augmented logits and with class weights."""

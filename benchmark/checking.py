@@ -1,6 +1,8 @@
 """What the verb ``check`` looks at: records on disk, and the promises of a component."""
 
 import importlib
+import logging
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -54,27 +56,40 @@ def check_records(folder: Path = RECORDS) -> Checked:
     return Checked(valid, recomputed, tuple(problems))
 
 
-def check_component(target: str) -> "list[CheckResult]":
+def check_component(target: str, words: Sequence[str] = ()) -> "list[CheckResult]":
     """Train a component on tiny random images and see whether it keeps its promises.
 
     Args:
         target: a registered name, checked with the settings of its YAML file (a plugin with its
             defaults), or "package.module:Class", checked with its defaults.
+        words: settings of its own in place of those, as key=value.
 
     Raises:
-        UsageError: nothing has the name, it cannot be imported, or a setting has no value.
+        UsageError: nothing has the name, it cannot be imported, or a setting has no value or one
+            that is not allowed.
     """
     from benchmark import conformance, tiny
     from benchmark.identity import shipped_settings
 
     if ":" in target:
-        cls = _imported(target)
-        piece = tiny.Piece(cls, None, cls.__name__.lower())
+        cls, name, values = _imported(target), target.rpartition(":")[2].lower(), {}
     else:
-        piece = tiny.Piece(COMPONENTS.load(target), shipped_settings(target), target)
+        cls, name, values = COMPONENTS.load(target), target, shipped_settings(target)
+    piece = tiny.Piece(cls, values | _given(words), name)
     # settings that do not parse are one error rather than a failure of every check
     piece.build()
+    # its schedules have a word to say about stages of a single step
+    logging.getLogger("timm").setLevel(logging.ERROR)
     return conformance.check_stack([piece])
+
+
+def _given(words: Sequence[str]) -> Mapping[str, Any]:
+    """The values of key=value words, read as the command line of a run reads them."""
+    from omegaconf import OmegaConf
+
+    values = OmegaConf.to_container(OmegaConf.from_dotlist(list(words)))
+    assert isinstance(values, dict)
+    return {str(key): value for key, value in values.items()}
 
 
 def _imported(target: str) -> Any:

@@ -142,16 +142,18 @@ def _print_boards(boards: Sequence["Table"]) -> None:
 
 
 def _check(args: Sequence[str]) -> int:
-    parser = _parser("check", "records [DIR] | component NAME")
+    parser = _parser("check", "records [DIR] | component NAME [KEY=VALUE ...]")
     parser.add_argument("what", choices=["records", "component"], help="what to check")
     named = "a folder of records (default: leaderboards/records); a component, or package:Class"
     parser.add_argument("target", nargs="?", help=named)
-    given = parser.strict(args)
+    given, words = parser.overrides(args)
     if given.what == "records":
+        if words:
+            parser.error(f"expected no settings for records, but got '{words[0]}'")
         return _check_records(Path(given.target) if given.target else None)
     if given.target is None:
         parser.error("expected a component, but got none")
-    return _check_component(given.target)
+    return _check_component(given.target, words)
 
 
 def _check_records(given: Path | None) -> int:
@@ -167,11 +169,11 @@ def _check_records(given: Path | None) -> int:
     return 0
 
 
-def _check_component(target: str) -> int:
+def _check_component(target: str, words: Sequence[str]) -> int:
     from benchmark.checking import check_component
     from benchmark.listing import table
 
-    results = check_component(target)
+    results = check_component(target, words)
     cells = [
         ("ok" if each.passed else "failed", each.name, " ".join(each.detail.split()))
         for each in results
@@ -181,6 +183,12 @@ def _check_component(target: str) -> int:
     if failed:
         raise BenchError(f"{failed} of {len(results)} checks failed", where=target)
     return 0
+
+
+def _new(args: Sequence[str]) -> int:
+    from benchmark.scaffold import main as new
+
+    return new(args)
 
 
 def _version(args: Sequence[str]) -> int:
@@ -218,6 +226,7 @@ VERBS = {
     "status": Verb(_status, "finished, running, interrupted and failed runs"),
     "report": Verb(_report, "leaderboards from records"),
     "check": Verb(_check, "check records: recompute them; check component NAME: its promises"),
+    "new": Verb(_new, "files to begin a component with: new component NAME --loss"),
     "version": Verb(_version, "print the version"),
     "list": Verb(_ls, shown=False),
     "help": Verb(_help, shown=False),

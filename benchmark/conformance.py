@@ -40,6 +40,7 @@ from benchmark.tiny import (
     Stop,
     Watch,
     random_images,
+    running_statistics,
     tiny_job,
     tiny_recipe,
     tiny_task,
@@ -103,8 +104,9 @@ def check_stack(pieces: Sequence[Piece], only: Collection[str] | None = None) ->
         ("global random state is neither read nor changed", run.global_state),
         ("a killed and resumed run ends with the same weights", run.resumes),
         ("trained stages and the deployed module survive saving and loading", run.reloads),
-        ("stacks with the built-in components, or refuses", run.pairs),
     ]
+    if len(pieces) == 1:
+        checks.append(("stacks with the built-in components, or refuses", run.pairs))
     return [_result(name, check) for name, check in checks if only is None or name in only]
 
 
@@ -226,7 +228,10 @@ class _Runner:
         return ""
 
     def statistics(self) -> str:
-        for seen in self.once()[1].seen:
+        net, watch = self.once()
+        if not running_statistics(net):
+            return ""
+        for seen in watch.seen:
             declared = seen.stage.batch_norm == "train"
             if seen.statistics != declared:
                 done = "changed" if seen.statistics else "did not change"
@@ -325,7 +330,7 @@ class _Runner:
         return "" if same else "a new deployed module with the saved state gives other logits"
 
     def pairs(self) -> str:
-        return next(pair_problems(self.pieces, built_in_pieces()), "")
+        return next(pair_problems(self.pieces[0], built_in_pieces()), "")
 
 
 class _Untrained(SharedStages):

@@ -1,8 +1,8 @@
 """Do components stack, or say why not? Part of the public test kit (``conformance.py``).
 
 A pair is tried in both orders: the stack is refused with a ``UsageError``, or it is one that
-trains. Every ordered pair is put together; a fixed sample of them takes two steps, the own one
-first, so that over a registry each sampled pair trains once.
+trains. Every ordered pair is put together; a fixed sample of those in which the component checked
+comes first takes two steps, so that over a registry each sampled pair trains once.
 """
 
 import tempfile
@@ -30,22 +30,19 @@ def built_in_pieces() -> list[Piece]:
     return [Piece(COMPONENTS.load(name), shipped_settings(name), name) for name in names]
 
 
-def pair_problems(
-    own: Sequence[Piece], others: Iterable[Piece], sample: int = SAMPLE
-) -> Iterator[str]:
-    """What goes wrong where ``own`` pieces are stacked with one other, a line each.
+def pair_problems(own: Piece, others: Iterable[Piece], sample: int = SAMPLE) -> Iterator[str]:
+    """What goes wrong where a component is stacked with one other, a line each.
 
     Args:
-        own: the pieces checked, in stack order.
-        others: the partners; those that ``own`` has already are left out.
+        own: the component checked.
+        others: its partners; one of the same name is left out.
         sample: one in so many pairs trains for two steps; 1 trains all.
     """
-    taken = {piece.name for piece in own}
     for other in others:
-        if other.name in taken:
+        if other.name == own.name:
             continue
-        for pieces in ((*own, other), (other, *own)):
-            trains = pieces[-1] is other and _sampled(pieces, sample)
+        for pieces in ((own, other), (other, own)):
+            trains = pieces[0] is own and _sampled(pieces, sample)
             problem = stack_problem(pieces, trains=trains)
             if problem:
                 yield f"{' + '.join(piece.name for piece in pieces)}: {problem}"
@@ -79,7 +76,7 @@ def _trained(watch: Watch) -> str:
             watch.check_head(watch.build(build_backbone(job.backbone), job.task))
             train(job)
     except UsageError as error:
-        return f"is refused after {len(watch.seen)} steps only: {error}" if watch.seen else ""
+        return f"is refused in step {len(watch.seen) + 1} only: {error}" if watch.seen else ""
     except Exception as error:
-        return f"{type(error).__name__} after {len(watch.seen)} steps: {error}"
+        return f"{type(error).__name__} in step {len(watch.seen) + 1}: {error}"
     return "" if np.isfinite(watch.trace).all() else f"losses {watch.trace}"

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import torch
+from torch import nn
 
 from benchmark import environment, metrics, record_models
 from benchmark.checkpoints import weights_hash
@@ -34,6 +35,7 @@ class Outcome:
 
     Attributes:
         net: the trained network.
+        deployed: what was evaluated.
         progress: times, counts and curves.
         plans: the stages as they were run.
         scores: predictions on the test rows.
@@ -43,6 +45,7 @@ class Outcome:
     """
 
     net: Net
+    deployed: nn.Module
     progress: Progress
     plans: list[StagePlan]
     scores: metrics.Predictions
@@ -128,7 +131,7 @@ def _budget_block(experiment: Experiment) -> record_models.BudgetSpent:
 
 
 def _backbone_block(experiment: Experiment, outcome: Outcome) -> record_models.Backbone:
-    parameters = sum(weight.numel() for weight in outcome.net.parameters())
+    parameters = sum(weight.numel() for weight in outcome.deployed.parameters())
     return record_models.Backbone(name=experiment.settings.backbone.name, parameters=parameters)
 
 

@@ -133,7 +133,7 @@ class Pool(Block):
 
 
 class Backbone(Block):
-    """The network by name, and its trained and untrained parameters together."""
+    """The network by name, and the parameters of what is evaluated, trained or not."""
 
     name: Name
     parameters: PositiveCount

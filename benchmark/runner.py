@@ -211,11 +211,11 @@ def _train_and_score(
     )
     net, progress, plans = train(job)
     begun = time.perf_counter()
-    module = experiment.stack.deploy(net, experiment.task)
-    scores = _score(experiment, module, scored, device)
+    deployed = experiment.stack.deploy(net, experiment.task)
+    scores = _score(experiment, deployed, scored, device)
     seconds = time.perf_counter() - begun
     logger.finish({"accuracy": float(np.mean(scores.labels == scores.predicted))})
-    return Outcome(net, progress, plans, scores, seconds, rows.meter, device)
+    return Outcome(net, deployed, progress, plans, scores, seconds, rows.meter, device)
 
 
 def _held_rows(data: LongTailedData, name: str, key: str) -> ImageTable:

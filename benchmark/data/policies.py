@@ -1,6 +1,6 @@
 """AutoAugment and RandAugment on whole batches: draw a plan for every image, then carry it out.
 
-Cubuk et al., "AutoAugment: Learning Augmentation Strategies from Data" (CVPR 2019), tables 7 and 9;
+Cubuk et al., "AutoAugment: Learning Augmentation Strategies from Data" (CVPR 2019);
 Cubuk et al., "RandAugment" (CVPRW 2020). Tables of policies are torchvision's.
 """
 

@@ -56,6 +56,33 @@ def test_a_broken_promise_fails_with_what_was_seen(capsys: pytest.CaptureFixture
     assert said.err == f"error: 1 of 2 checks failed [{HERE}:Scalar]\n"
 
 
+@pytest.mark.usefixtures("light")
+def test_settings_are_those_given(capsys: pytest.CaptureFixture[str]) -> None:
+    target = "baselines.ldam:LDAM"
+    words = ["max_margin=1e-1", "scale=10", "prior=train"]
+    assert cli.main(["check", "component", target, *words]) == 0
+    assert cli.main(["check", "component", target, *words[:2]]) == 2
+    assert "ldam.prior" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["component", "ldam", "scale=-1"], "greater than 0, but got -1 [method.ldam.scale]"),
+        (["component", "ldam", "scael=1"], "did you mean scale?"),
+        (["component", "ce", "scale=1"], "it takes no settings"),
+        (["records", "scale=1"], "Expected no settings for records, but got 'scale=1'"),
+    ],
+)
+def test_a_wrong_setting_is_one_line(
+    words: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["check", *words]) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert said in error
+
+
 @pytest.mark.parametrize("target", MISTAKES)
 def test_a_component_that_is_none_is_one_line(
     target: str, capsys: pytest.CaptureFixture[str]

@@ -96,13 +96,13 @@ class Distill(Component):
         share = {"share": 0.4, "owner": self.name}
         return [
             Stage(f"{self.name} contrast", **share),
-            Stage(f"{self.name} teacher", train="head", batch_norm="eval", **share),
+            Stage(f"{self.name} teacher", train="head.scale", batch_norm="eval", **share),
             Stage(f"{self.name} distil", init="fresh", **share),
         ]
 
     def streams(self, step: Step, labels: Tensor, rng: torch.Generator) -> Streams:
         """Class-aware rows while the teacher's head is re-balanced."""
-        if step.stage.train != "head":
+        if step.stage.train != "head.scale":
             return Streams()
         return Streams(main=class_balanced_rows(labels, len(labels), rng))
 
@@ -114,7 +114,7 @@ class Distill(Component):
     def loss(self, net: Any, batch: Batch, step: Step) -> Tensor:
         """Of the stage at hand."""
         features = net.features(batch.images)
-        if step.stage.train == "head":
+        if step.stage.train == "head.scale":
             weight, bias = net.head.linear.weight.detach(), net.head.linear.bias.detach()
             logits = net.head.scale * functional.linear(features, weight, bias)
             return functional.cross_entropy(logits, batch.labels)

@@ -9,12 +9,14 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from benchmark.component import HOOKS, Batch, Component, Net, Stage, Step, Task, fills
+from benchmark.component import HOOKS, Batch, Component, Net, Stage, Step, Task, fills, linear_net
 from benchmark.conformance import CheckResult, check_component, check_stack
+from benchmark.errors import UsageError
 from benchmark.identity import shipped_settings
+from benchmark.pairs import SAMPLE, built_in_pieces, pair_problems, stack_problem
 from benchmark.registry import COMPONENTS
 from benchmark.tiny import Piece
-from tests.contract.hook_fixtures import Distill, Reason
+from tests.contract.hook_fixtures import Distill, Reason, ScaledHead
 
 STACKS = [
     ["ldam", "drw"],
@@ -53,6 +55,12 @@ def shipped(name: str) -> Piece:
 @pytest.mark.parametrize("name", COMPONENTS.names())
 def test_a_component_keeps_its_promises(name: str) -> None:
     assert failures(check_component(COMPONENTS.load(name), shipped_settings(name), name)) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", COMPONENTS.names())
+def test_every_pair_of_components_trains_or_is_refused(name: str) -> None:
+    assert list(pair_problems(shipped(name), built_in_pieces(), sample=1)) == []
 
 
 @pytest.mark.parametrize("names", STACKS, ids="+".join)
@@ -147,6 +155,125 @@ class Blind(Component):
         return nn.functional.cross_entropy(net.head(features), batch.labels)
 
 
+class HalfBlind(Component):
+    """Trains a head of two parts and uses one."""
+
+    def build(self, backbone: nn.Module, task: Task) -> Net:
+        """A head with factors."""
+        return Net(backbone, ScaledHead(int(backbone.num_features), task.n_classes))  # type: ignore[arg-type]
+
+    def stages(self, base: list[Stage]) -> list[Stage]:
+        """A stage for the whole head."""
+        return [*base, Stage("polish", train="head", owner=self.name)]
+
+    def loss(self, net: Any, batch: Batch, step: Step) -> Tensor:
+        """Without the factors."""
+        return nn.functional.cross_entropy(
+            net.head.linear(net.features(batch.images)), batch.labels
+        )
+
+
+class Nudges(Component):
+    """Moves the frozen backbone between the steps of a stage for the head."""
+
+    def stages(self, base: list[Stage]) -> list[Stage]:
+        """A stage for the head."""
+        return [*base, Stage("nudge", train="head", owner=self.name)]
+
+    @torch.no_grad()
+    def after_step(self, net: Net, step: Step) -> None:
+        """Shrink the first weight of the backbone."""
+        next(net.backbone.parameters()).mul_(0.99)
+
+
+class LooseNorm(Component):
+    """Says that batch norm is frozen, and lets it follow the batches."""
+
+    def stages(self, base: list[Stage]) -> list[Stage]:
+        """A stage for the head."""
+        return [*base, Stage("loose", train="head", batch_norm="eval", owner=self.name)]
+
+    def loss(self, net: Any, batch: Batch, step: Step) -> Tensor:
+        """Of the network in training mode."""
+        net.train()
+        return nn.functional.cross_entropy(net(batch.images), batch.labels)
+
+
+class DoubledNet(Net):
+    """Does more than its head does to its features."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Twice the head's output."""
+        return 2 * self.head(self.features(images))
+
+
+class Doubles(Component):
+    """Builds a network that a stage on stored features would misread."""
+
+    def build(self, backbone: nn.Module, task: Task) -> Net:
+        """The plain parts in another order."""
+        return DoubledNet(backbone, linear_net(backbone, task).head)
+
+
+class Shifted(nn.Module):
+    """Adds a constant that is no buffer, and so is not saved."""
+
+    def __init__(self, net: nn.Module, shift: Tensor) -> None:
+        super().__init__()
+        self.net, self.shift = net, shift
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Shifted logits."""
+        return self.net(images) + self.shift
+
+
+class DeploysUnsaved(Component):
+    """Deploys a module that is more than its saved state."""
+
+    def deploy(self, net: Net, task: Task) -> nn.Module:
+        """The network and a tensor beside it."""
+        return Shifted(net, net.head.weight.detach().sum(1))  # type: ignore[union-attr, operator]
+
+
+class Counts(Component):
+    """Keeps for deployment what it counts in training, where no file has it."""
+
+    def after_step(self, net: Net, step: Step) -> None:
+        """One more step."""
+        self.steps = getattr(self, "steps", 0) + 1
+
+    def deploy(self, net: Net, task: Task) -> nn.Module:
+        """The network and a shift by the number of steps."""
+        return Shifted(net, torch.tensor(float(getattr(self, "steps", 0))))
+
+
+class ExpectsOneStage(Component):
+    """Falls over other components' stages instead of saying that they do not go together."""
+
+    def stages(self, base: list[Stage]) -> list[Stage]:
+        """The one there is."""
+        (only,) = base
+        return [only]
+
+
+class RefusesLate(Component):
+    """Says no after training has begun."""
+
+    def criterion(self, out: Tensor, labels: Tensor, step: Step) -> Tensor:
+        """Cross-entropy, once."""
+        if step.index:
+            raise UsageError("no more than one step")
+        return nn.functional.cross_entropy(out, labels, reduction="none")
+
+
+class Diverges(Component):
+    """A loss that is no number."""
+
+    def criterion(self, out: Tensor, labels: Tensor, step: Step) -> Tensor:
+        """Infinity."""
+        return nn.functional.cross_entropy(out, labels, reduction="none") / 0
+
+
 class BadDeploy(Component):
     """Deploys something that is not finite."""
 
@@ -179,6 +306,10 @@ class Rounds(Component):
 REPEATS = "the same seed gives the same trace"
 GLOBAL = "global random state is neither read nor changed"
 RESUMES = "a killed and resumed run ends with the same weights"
+ONLY_THAT = "a step changes what its stage trains and only that"
+REACHED = "gradients reach what is trained"
+SAVED = "trained stages and the deployed module survive saving and loading"
+PAIRS = "stacks with the built-in components, or refuses"
 
 
 @pytest.mark.parametrize(
@@ -188,8 +319,16 @@ RESUMES = "a killed and resumed run ends with the same weights"
         (SeedsGlobalState, GLOBAL),
         (Remembers, RESUMES),
         (Orphan, "every added stage names its owner"),
-        (Thaws, "a step changes what its stage trains and only that"),
-        (Blind, "gradients reach what is trained"),
+        (Thaws, ONLY_THAT),
+        (Nudges, ONLY_THAT),
+        (LooseNorm, "batch statistics follow the stage"),
+        (Blind, REACHED),
+        (HalfBlind, REACHED),
+        (Doubles, "the network is its head on its features"),
+        (DeploysUnsaved, SAVED),
+        (Counts, SAVED),
+        (ExpectsOneStage, PAIRS),
+        (RefusesLate, PAIRS),
         (BadDeploy, "trains and deploys with 2 classes"),
         (TwoClassesOnly, "trains and deploys with 10 classes"),
         (Rounds, "settings survive a round trip through plain values"),
@@ -197,6 +336,46 @@ RESUMES = "a killed and resumed run ends with the same weights"
 )
 def test_the_kit_finds_a_broken_promise(cls: type[Component], promise: str) -> None:
     assert failed(check_component(cls, only=[promise])) == {promise}
+
+
+def test_a_kept_promise_is_not_blamed_for_a_broken_one() -> None:
+    promises = [ONLY_THAT, REACHED, SAVED]
+    assert failed(check_component(Nudges, only=promises)) == {ONLY_THAT}
+    assert failed(check_component(DeploysUnsaved, only=promises)) == {SAVED}
+
+
+@pytest.mark.parametrize(
+    ("cls", "said"),
+    [
+        (Component, ""),
+        (ExpectsOneStage, ""),
+        (RefusesLate, "is refused in step 2 only: no more than one step"),
+        (Diverges, "Diverged in step 3: The loss became"),
+    ],
+)
+def test_a_stack_that_trains_says_what_is_wrong_with_it(cls: type[Component], said: str) -> None:
+    pieces = [Piece(cls, None, "own"), shipped("oversample")]
+    problem = stack_problem(pieces, trains=True)
+    assert problem.startswith(said) and bool(problem) == bool(said)
+
+
+def test_a_stack_that_is_refused_in_time_is_sound() -> None:
+    clash = [shipped("ldam"), Piece(HalfBlind, None, "own")]
+    assert stack_problem(clash, trains=True) == ""
+
+
+def test_a_pair_is_named_with_what_went_wrong() -> None:
+    partners = [shipped("ce"), shipped("retrain_head"), Piece(ExpectsOneStage, None, "own")]
+    (problem,) = pair_problems(Piece(ExpectsOneStage, None, "own"), partners, sample=10**9)
+    assert problem.startswith("retrain_head + own: ValueError: too many values to unpack")
+
+
+def test_the_sample_of_pairs_is_fixed_and_in_proportion() -> None:
+    own = Piece(RefusesLate, None, "own")
+    partners = [Piece(Component, None, f"partner {number}") for number in range(400)]
+    (first, *found) = pair_problems(own, partners)
+    assert 0.5 < SAMPLE * (1 + len(found)) / len(partners) < 2
+    assert first == next(pair_problems(own, partners))
 
 
 def test_reading_global_state_is_not_blamed_on_the_seed() -> None:
