@@ -16,6 +16,17 @@ class DistributionFitting(Component):
 
     The paper's "class distribution fitting"; it states no settings of the fit, so all of them are
     our choice.
+
+    Equation:
+        theta = argmin mean ||e - e_theta(x_t, t, prompt of y)||^2 over real rows (x, y), noise e, t
+        added_k = max(n_max - n_k, 0),  x ~ G_theta(. | prompt of class k)
+
+    Published:
+        CIFAR-100-LT, ResNet-32, IF 100/50/10: 51.53/55.60/65.60 (groups 74.83/50.79/26.03)
+
+    Differences:
+        What is fitted, for how long and at what rate is not stated in the paper: our choice.
+        Classes are drawn evenly in the joint fit, so that the tail is seen as often as the head.
     """
 
     citation = PAPER

@@ -10,6 +10,15 @@ class HeldoutReal(Component):
 
     The images are part of the original training set, never of the test set. Rows are tagged
     "oracle" on every leaderboard.
+
+    Equation:
+        added_k = max(n_max - n_k, 0),  x from the training images that the long tail left out
+
+    Published:
+        none: a bound, which no method may use
+
+    Differences:
+        none known
     """
 
     def request_images(self, task: Task) -> ImageRequest:

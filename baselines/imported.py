@@ -17,6 +17,15 @@ class Imported(Component):
 
     For images of a generator that this suite cannot run: a service, another codebase, a published
     set. What they took is stated by whoever brings them, or unknown.
+
+    Equation:
+        added_k = max(n_max - n_k, 0),  x from the collection's images of class k
+
+    Published:
+        none
+
+    Differences:
+        none known
     """
 
     @dataclass(frozen=True, kw_only=True)

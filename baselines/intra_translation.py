@@ -12,6 +12,17 @@ class IntraTranslation(Component):
 
     The paper's "intra-class image translation" states no strength: .7 was chosen on held-out
     training rows of the digits. Prompts are those of text-to-image.
+
+    Equation:
+        added_k = max(n_max - n_k, 0),  x ~ G(. | prompt of class k, r noised to strength s),
+        r = a real image of class k
+
+    Published:
+        CIFAR-100-LT, ResNet-32, IF 100/50/10: 47.87/53.33/64.95 (groups 71.86/45.88/22.97)
+
+    Differences:
+        The paper states neither strength nor prompt: both are our choice.
+        Every real image is a guide equally often: our choice, too.
     """
 
     citation = PAPER

@@ -139,6 +139,16 @@ class OriginBatchNorm(Component):
     The remedy of AdvProp for adversarial examples: what differs in distribution is not averaged
     with the real rows, whose statistics alone are used in evaluation. A blended image counts
     where its own row does.
+
+    Equation:
+        y = gamma (x - mu_o) / sqrt(var_o + eps) + beta,  o = origin of the row; o = real in use
+
+    Published:
+        none on long-tailed sets
+
+    Differences:
+        AdvProp runs two batches, one a kind, and adds their losses; here both are in one batch.
+        AdvProp's affine maps are separate too, which is ``affine=separate``.
     """
 
     citation = Citation(

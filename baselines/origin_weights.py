@@ -39,6 +39,17 @@ class OriginWeights(Component):
     generated ones by .2 (``unit=origin``), DiffuLT each generated row by .3 or .5 (``unit=row``).
     Name it before the components that mix: the weight of an image then follows it into every
     blend within the batch.
+
+    Equation:
+        loss = sum_i w_i CE_i / sum_i w_i,  w_i = ``real`` or ``added`` by origin (unit=row)
+        w_i divided by the rows of its origin in the batch (unit=origin)
+
+    Published:
+        none on long-tailed sets with these weights alone
+
+    Differences:
+        The mean weight of a batch is 1 in either unit, so that the learning rate means the same.
+        An origin that a batch lacks hands its weight to the other one.
     """
 
     citation = Citation(

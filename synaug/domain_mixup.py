@@ -35,6 +35,17 @@ class DomainMixup(Component):
 
     The paper leaves open which pairs are blended: "free" permutes the whole batch, "cross" pairs
     every real image with an added one and the other way round.
+
+    Equation:
+        x = s x_i + (1 - s) x_j,  loss = s CE(z, y_i) + (1 - s) CE(z, y_j),  s ~ Beta(alpha, alpha)
+        j is a random row of the batch; of the other origin if ``pairing`` is cross
+
+    Published:
+        CIFAR-100-LT, ResNet-32, Stable Diffusion, IF 100/50/10:
+            on top of t2i, row (c): 55.45/58.69/66.84
+
+    Differences:
+        Neither alpha nor the pairing is stated in the paper: both are our choice.
     """
 
     citation = PAPER

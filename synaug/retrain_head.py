@@ -17,6 +17,18 @@ class RetrainHead(Component):
 
     Row (d) of Table 2. The paper reads both as uniformly sampled and as uniformly sub-sampled
     rows, and as re-initialised or fine-tuned: ``rows`` and ``start`` are those switches.
+
+    Equation:
+        W, b = argmin mean_k mean_{i real, y_i = k} -log softmax(W f_i + b)_k, the features f fixed
+
+    Published:
+        CIFAR-100-LT, ResNet-32, Stable Diffusion, IF 100/50/10:
+            on top of t2i and domain_mixup, row (d): 57.31/60.34/67.90
+        ImageNet100-LT, ResNet-50, the same stack, 50 diffusion steps: 46.56 (68.20/37.65/14.00)
+
+    Differences:
+        Length, learning rate and schedule of the stage are not stated in the paper: our choice.
+        Batch norm is frozen with the backbone (``batch_norm=train`` lets it follow the real rows).
     """
 
     citation = PAPER

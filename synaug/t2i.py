@@ -22,6 +22,19 @@ class TextToImage(Component):
     """Prompts name the class, and modifiers vary them; the budget defaults to uniform(n_max).
 
     The paper's "SYNAuG without Mixup and re-training": rows (a) and (b) of Table 2.
+
+    Equation:
+        added_k = max(n_max - n_k, 0),  x ~ G(. | template with class k and a modifier)
+
+    Published:
+        CIFAR-100-LT, ResNet-32, Stable Diffusion, IF 100/50/10:
+            plain prompts, row (a): 52.41/56.99/66.34
+            modifiers, row (b): 53.54/57.09/66.66
+
+    Differences:
+        The paper states neither the sampler, guidance and steps of its main table nor the training
+        recipe: all of them are our choice.
+        The modifier sets are our own.
     """
 
     citation = PAPER

@@ -14,7 +14,7 @@ from benchmark.show import find, show
 from tests.cli.conftest import Cli
 
 LIGHT = (["--help"], ["ls"], ["ls", "methods"], ["show", "method=ldam"], ["show", "synaug"],
-         ["version"])  # fmt: skip
+         ["version"], ["new", "component", "my_loss", "--package", "mine"])  # fmt: skip
 HEAVY = ("torch", "hydra", "omegaconf", "pydantic", "timm", "diffusers", "scipy", "numpy")
 ENTRIES = [f"{row.group}={row.name}" for row in all_rows()]
 
@@ -178,7 +178,9 @@ def test_a_forgotten_verb_is_suggested(capsys: pytest.CaptureFixture[str]) -> No
     assert "python -m benchmark run method=ldam seed=1" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("verb", ["ls", "show", "status", "report", "check", "prepare", "generate"])
+@pytest.mark.parametrize(
+    "verb", ["ls", "show", "status", "report", "check", "new", "prepare", "generate"]
+)
 def test_each_verb_explains_itself(verb: str, cli: Cli) -> None:
     done = cli(verb, "--help")
     assert done.returncode == 0, done.stderr

@@ -28,10 +28,15 @@ STACKS = [
 ]
 # the paths that shipped settings do not take
 SWITCHED = {
-    "crt": {"sampler": "weighted", "batch_norm": "train"},
+    "crt": {"sampler": "weighted", "batch_norm": "train", "cached_passes": 0},
     "lws": {"cached_passes": 2},
     "mislas_stage2": {"batch_norm": "eval", "cached_passes": 2},
-    "weight_balancing": {"loss": "bce", "projection": "epoch", "batch_norm": "train"},
+    "weight_balancing": {
+        "loss": "bce",
+        "projection": "epoch",
+        "batch_norm": "train",
+        "cached_passes": 0,
+    },
     "tau_norm": {"bias": "keep"},
 }
 

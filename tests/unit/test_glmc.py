@@ -263,7 +263,7 @@ def test_re_training_the_head_is_left_alone() -> None:
 def test_the_recipe_is_one_cosine_over_200_epochs() -> None:
     settings = recipe("r_glmc")
     assert (settings.steps.amount, settings.batch_size) == (200, 64)
-    found = rates(settings.schedule, 0.01, 200)
+    found = rates(settings, Stage("base"), 0, 200)
     assert found[0] == pytest.approx(0.01)
     assert found[100] == pytest.approx(0.005)
 
