@@ -24,8 +24,8 @@ def follow(slow: nn.Module, fast: nn.Module, momentum: float) -> None:
     """
     for old, new in zip(slow.parameters(), fast.parameters(), strict=True):
         old.lerp_(new, 1 - momentum)
-    for old, new in zip(slow.buffers(), fast.buffers(), strict=True):
-        old.copy_(new)
+    for held, current in zip(slow.buffers(), fast.buffers(), strict=True):
+        held.copy_(current)
 
 
 class KeyQueue(nn.Module):

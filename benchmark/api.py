@@ -13,7 +13,7 @@ from benchmark import records
 from benchmark.errors import DataError
 from benchmark.files import has_text, write_bytes, write_text
 from benchmark.leaderboard import Table, build
-from benchmark.report import blocks, grid_pages, tables
+from benchmark.report import blocks, grid_pages, method_pages, tables
 
 DEFAULT_OUT = Path("runs")
 DEFAULT_RECORDS = Path("leaderboards/records")
@@ -214,6 +214,8 @@ def report(
 ) -> list[Path]:
     """Write leaderboards from records, or with ``check`` list the files that are out of date.
 
+    With the committed records the pages of grids and methods follow, where there are any.
+
     Args:
         records_dir: see ``read_records``.
         tables_dir: where the tables go.
@@ -226,11 +228,11 @@ def report(
     if pages is None:
         pages = DEFAULT_PAGES if folder == DEFAULT_RECORDS else ()
     texts = {page: blocks.render(page.read_text("utf-8"), found) for page in pages if page.exists()}
+    files = (tables.check if check else tables.write)(folder, tables_dir)
     if folder == DEFAULT_RECORDS:
-        texts |= grid_pages.pages()
+        # methods are described from the tables as they are now
+        texts |= grid_pages.pages() | method_pages.pages(tables_dir)
     stale = [path for path, text in texts.items() if not has_text(path, text)]
-    if check:
-        return [*tables.check(folder, tables_dir), *stale]
-    for path in stale:
+    for path in stale if not check else ():
         write_text(path, texts[path])
-    return [*tables.write(folder, tables_dir), *stale]
+    return [*files, *stale]

@@ -94,7 +94,7 @@ def _instead(overrides: Sequence[str], method: str) -> list[str]:
 def main(args: Sequence[str]) -> int:
     """Run the command line ``args`` (without the verb) and return the exit code."""
     compose.quiet_libraries()
-    words = _sweep_first(list(args) or compose.main_job())
+    words = compose.with_neutral(_sweep_first(list(args) or compose.main_job()))
     session = _Session()
     if is_grid(words):
         _grid(words, session)

@@ -26,7 +26,7 @@ from benchmark.errors import UsageError, unknown
 from benchmark.generation.budget import Budget
 from benchmark.generation.generator import Generator, build_generator
 from benchmark.generation.protocols import Protocol, named
-from benchmark.identity import plain, presets
+from benchmark.identity import plain, presets, shipped_settings
 from benchmark.paths import config_dir
 from benchmark.registry import (
     BACKBONES,
@@ -36,6 +36,7 @@ from benchmark.registry import (
     GENERATORS,
     yaml_names,
 )
+from benchmark.source import read_class
 from benchmark.stack import Stack
 
 PLUGINS = {
@@ -96,10 +97,33 @@ def settings(overrides: Sequence[str] = ()) -> Settings:
     Raises:
         UsageError: unknown group, choice or key, wrong type, impossible value, clashing stack.
     """
+    overrides = with_neutral(overrides)
     check_overrides(overrides)
     with hydra_session():
         values = _compose(overrides)
     return from_values(values, tuple(overrides))
+
+
+def with_neutral(overrides: Sequence[str]) -> list[str]:
+    """The overrides, with Hydra's "+" before settings that a component has but its YAML leaves out.
+
+    Those are the neutral ones, whose values are the defaults of ``Config``.
+    """
+    return [f"+{text}" if _is_neutral(text.partition("=")[0]) else text for text in overrides]
+
+
+def _is_neutral(key: str) -> bool:
+    group, _, rest = key.partition(".")
+    name, _, setting = rest.partition(".")
+    if group != "method" or not setting or name not in COMPONENTS.entries:
+        return False
+    source = read_class(COMPONENTS.entry(name).target)
+    neutral = {each.name for each in source.settings if each.default} if source else set()
+    return (
+        setting in neutral
+        and name in yaml_names("method")
+        and (setting not in shipped_settings(name))
+    )
 
 
 def from_values(values: dict[str, Any], overrides: tuple[str, ...] = ()) -> Settings:

@@ -4,8 +4,11 @@ Science settings only. A field at its dataclass default is neutral and left out,
 added later does not orphan old records.
 """
 
+import copy
 import dataclasses
 from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -46,9 +49,14 @@ def describe_component(part: Component) -> dict[str, Any]:
 
 def shipped_settings(name: str) -> dict[str, Any]:
     """The values of a component's YAML file; empty for a plugin, whose values are defaults."""
-    if name not in yaml_names("method"):
-        return {}
-    with (config_dir() / "method" / f"{name}.yaml").open(encoding="utf-8") as file:
+    path = config_dir() / "method" / f"{name}.yaml"
+    return copy.deepcopy(_values(path)) if path.is_file() else {}
+
+
+@cache
+def _values(path: Path) -> dict[str, Any]:
+    # labels of a grid ask for every file again and again
+    with path.open(encoding="utf-8") as file:
         return dict(yaml.safe_load(file) or {})
 
 

@@ -8,8 +8,9 @@ import yaml
 
 from benchmark.errors import DataError, UsageError, unknown
 from benchmark.listing import PLUGIN_GROUPS, Row, all_rows, bold, noun, table
+from benchmark.ours import ours, read_ours
 from benchmark.paths import PACKAGE
-from benchmark.presets import read_preset
+from benchmark.presets import read_preset, word
 from benchmark.registry import BUILT_IN, COMPONENTS, DATASETS, Entry
 from benchmark.source import Head, Setting, module_path, read_class, yaml_head
 
@@ -50,6 +51,7 @@ def show(name: str, width: int | None = None) -> str:
     lines = [bold(f"{row.group}={row.name}") + f"  {row.kind or row.group}, {row.origin}"]
     lines += [row.summary, ""]
     lines += _body(row, width)
+    lines += _ours(row, width) if row.group == "method" and row.origin == BUILT_IN else []
     lines += table([*head.notes.items(), ("files", ", ".join(_files(row)))], None)
     return "\n".join(lines)
 
@@ -109,7 +111,7 @@ def _hooks() -> list[str]:
 
 
 def _setting(setting: Setting, values: dict[str, Any]) -> tuple[str, ...]:
-    default = str(setting.default)
+    default = word(setting.neutral)
     if setting.name in values:
         # YAML's own spelling: null and true rather than None and True
         dumped = yaml.safe_dump(values[setting.name], default_flow_style=True, width=1000)
@@ -127,6 +129,20 @@ def _preset(row: Row, values: dict[str, Any]) -> list[str]:
     preset, known = read_preset(row.name, values), COMPONENTS.entries
     rows = [(name, known[name].summary if name in known else "") for name in preset.stack]
     return [f"the same as  {preset.words}", "", *table(rows, None), ""]
+
+
+def _ours(row: Row, width: int | None) -> list[str]:
+    """What committed runs gave; nothing where there are no tables, as in an installed suite."""
+    rows = read_ours()
+    cells = [
+        (each.title, each.backbone, each.label, each.budget, f"n={each.seeds}", each.accuracy,
+         f"few {each.few}")
+        for each in ours(row.name, rows)
+    ]  # fmt: skip
+    if not cells:
+        return ["ours: no run of it alone is committed", ""] if rows else []
+    title = "ours  accuracy of committed runs, percent: mean ± 95 % interval over seeds"
+    return [title, *table(cells, width, "  "), ""]
 
 
 def _card(row: Row) -> list[str]:

@@ -2,6 +2,7 @@
 
 import ast
 import inspect
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache
@@ -102,6 +103,14 @@ class Setting:
     allowed: str
     default: str | None
     text: str
+
+    @property
+    def neutral(self) -> Any:
+        """The neutral value itself; the text where it is no literal."""
+        try:
+            return ast.literal_eval(self.default) if self.default else None
+        except ValueError:
+            return self.default
 
 
 @dataclass(frozen=True)
@@ -207,6 +216,22 @@ def attributes(docstring: str) -> dict[str, str]:
             last = next(reversed(found))
             found[last] = f"{found[last]} {line.strip()}"
     return found
+
+
+def sections(docstring: str) -> tuple[str, dict[str, str]]:
+    """The text of a docstring, and the sections in it ("Title:" and indented lines) by title."""
+    text: list[str] = []
+    found: dict[str, list[str]] = {}
+    into = text
+    for line in docstring.splitlines():
+        if re.fullmatch(r"[A-Z][a-z]+:", line):
+            into = found.setdefault(line[:-1], [])
+            continue
+        if line and not line.startswith(" "):
+            into = text
+        into.append(line)
+    plain = {title: inspect.cleandoc("\n".join(["", *lines])) for title, lines in found.items()}
+    return "\n".join(text).strip(), plain
 
 
 def _readable(module: str, node: ast.expr) -> str:

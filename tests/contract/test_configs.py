@@ -15,6 +15,7 @@ from benchmark.component import Stage
 from benchmark.compose import settings
 from benchmark.errors import DataError
 from benchmark.experiment import resolve
+from benchmark.grid_run import is_grid, points
 from benchmark.models import build_backbone
 from benchmark.paths import config_dir
 from benchmark.records import Record
@@ -68,6 +69,9 @@ def test_a_file_begins_with_a_line_about_itself(path: Path) -> None:
 def test_the_command_of_a_file_can_be_given(path: Path) -> None:
     note = yaml_head(path).notes.get("command", "").partition(" (")[0]
     for verb, *words in commands(note):
+        if is_grid(words):
+            assert points([*words, "seeds=1"])
+            continue
         found = settings([word for word in words if not word.startswith(("source=", "split="))])
         if verb != "prepare":
             assert resolve(found).label

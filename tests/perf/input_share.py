@@ -84,23 +84,22 @@ def measure(backbone: str, rounds: int, steps: int, batch_size: int = 128) -> Sh
     """Time the bare model, and the steps of the loop, in turn."""
     from pathlib import Path
 
-    from benchmark.job import StagePlan
     from benchmark.stack import Stack
     from benchmark.tiny import tiny_job
-    from benchmark.train import _take_step
+    from benchmark.train import _batch, _take_step
 
     rows, net = cifar_rows(), new_net(backbone)
     recipe = tiny_recipe(steps=10**6, batch_size=batch_size)
     optimizer = stage_optimizer(net, recipe, Stage("base"))
     task = tiny_task((1,) * CLASSES)
     job = tiny_job(Stack(()), Path(), recipe=recipe, task=task, rows=rows)
-    plan = StagePlan(Stage("base"), rows, 10**6, len(rows) // batch_size)
     resident = make_batch(rows, 0, batch_size)
 
     def loop(index: int) -> None:
-        step = Step(plan.stage, task, index, 10**6, 0, 10**6, 0, CPU)
+        step = Step(Stage("base"), task, index, 10**6, 0, 10**6, 0, CPU)
         order = torch.arange(index * 7, index * 7 + batch_size) % len(rows)
-        _take_step(job, net, net, plan, step, order, None, optimizer)
+        batch = _batch(job, rows, step, order, None)
+        _take_step(job, net, net, batch, step, optimizer)
 
     loop(0)
     bare_step(net, resident, optimizer)
