@@ -2,7 +2,7 @@
 
 import importlib
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -83,7 +83,7 @@ def check_component(target: str, words: Sequence[str] = ()) -> "list[CheckResult
     return conformance.check_stack([piece])
 
 
-def _given(words: Sequence[str]) -> Mapping[str, Any]:
+def _given(words: Sequence[str]) -> dict[str, Any]:
     """The values of key=value words, read as the command line of a run reads them."""
     from omegaconf import OmegaConf
 
