@@ -12,6 +12,7 @@ from benchmark import cli, records
 from benchmark.compose import check_overrides, settings
 from benchmark.experiment import Experiment, resolve
 from benchmark.generate_cli import WORDS
+from benchmark.grid_run import is_grid, points
 from benchmark.listing import noun
 from tests.conftest import ROOT
 from tests.fixtures.documents import commands, documents, links, name
@@ -37,6 +38,9 @@ def of(*verbs: str) -> pytest.MarkDecorator:
 def experiments(words: list[str]) -> list[Experiment]:
     """What a command stands for: one experiment, or a sweep of them."""
     overrides = [word for word in words[1:] if not word.startswith("-")]
+    if is_grid(overrides):
+        # all of its cells are resolved on the way
+        return [resolve(settings(point.words)) for point in points([*overrides, "seeds=1"])[:3]]
     check_overrides(overrides)
     parsed = OverridesParser.create().parse_overrides(overrides)
     choices = [
