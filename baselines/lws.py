@@ -1,15 +1,13 @@
 """LWS: a learnt factor for each class rescales a frozen classifier."""
 
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from torch import Tensor
 
 from baselines.crt import PAPER
-from baselines.two_stage import Sampler, balanced_rows, head_stage, scale_head
+from baselines.two_stage import HeadStageConfig, balanced_rows, scale_head
 from benchmark.component import Component, Net, Stage, Step, Streams, TrainingRows, space
-from benchmark.config import NonNegativeInt, PositiveFloat
 
 
 class LWS(Component):
@@ -38,37 +36,12 @@ class LWS(Component):
     search = space(lr_scale=(0.1, 0.3, 1.0))
 
     @dataclass(frozen=True, kw_only=True)
-    class Config:
-        """Settings.
-
-        Attributes:
-            share: length of the stage, as a share of the recipe's steps; added to them.
-            lr_scale: multiplies the recipe's learning rate; it then falls by a cosine.
-            sampler: "class_aware" draws four rows of a class in a row, without replacement until
-                all had their turn; "weighted" draws independently, with replacement.
-            batch_norm: "train" lets running statistics of the backbone go on changing.
-            cached_passes: if not 0, train on the features of so many augmented passes, computed
-                once; needs ``batch_norm=eval``.
-        """
-
-        share: PositiveFloat
-        lr_scale: PositiveFloat
-        sampler: Sampler = "class_aware"
-        batch_norm: Literal["eval", "train"] = "eval"
-        cached_passes: NonNegativeInt = 0
+    class Config(HeadStageConfig):
+        """Settings."""
 
     def stages(self, base: list[Stage]) -> list[Stage]:
         """The stages so far and one for the factors."""
-        settings = self.config
-        stage = head_stage(
-            self.name,
-            settings.share,
-            train="head.scale",
-            batch_norm=settings.batch_norm,
-            lr_scale=settings.lr_scale,
-            cached_passes=settings.cached_passes,
-        )
-        return [*base, stage]
+        return [*base, self.config.stage(self.name, train="head.scale")]
 
     def streams(self, step: Step, labels: Tensor, rng: torch.Generator) -> Streams:
         """Rows in which classes are equally frequent."""

@@ -1,7 +1,7 @@
 """What two-stage methods share: a stage for the head, balanced rows, heads that are changed."""
 
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import torch
@@ -9,11 +9,44 @@ from torch import Tensor, nn
 
 from baselines.class_prior import class_balanced_rows
 from benchmark.component import Net, Stage
+from benchmark.config import NonNegativeInt, PositiveFloat
 from benchmark.errors import UsageError
 
 Sampler = Literal["class_aware", "weighted"]
 # published images of a class that are drawn one after the other
 PER_CLASS = 4
+
+
+@dataclass(frozen=True, kw_only=True)
+class HeadStageConfig:
+    """Settings of a stage that trains in the head on balanced rows.
+
+    Attributes:
+        share: length of the stage, as a share of the recipe's steps; added to them.
+        lr_scale: multiplies the recipe's learning rate; it then falls by a cosine.
+        sampler: "class_aware" draws four rows of a class in a row, without replacement until all
+            had their turn; "weighted" draws independently, with replacement.
+        batch_norm: "train" lets running statistics of the backbone go on changing.
+        cached_passes: if not 0, train on the features of so many augmented passes, computed once;
+            needs ``batch_norm=eval``.
+    """
+
+    share: PositiveFloat
+    lr_scale: PositiveFloat
+    sampler: Sampler = "class_aware"
+    batch_norm: Literal["eval", "train"] = "eval"
+    cached_passes: NonNegativeInt = 0
+
+    def stage(self, name: str, **changes: Any) -> Stage:
+        """The stage that ``name`` owns; ``changes`` are further fields of it."""
+        return head_stage(
+            name,
+            self.share,
+            batch_norm=self.batch_norm,
+            lr_scale=self.lr_scale,
+            cached_passes=self.cached_passes,
+            **changes,
+        )
 
 
 def head_stage(name: str, share: float, **changes: Any) -> Stage:
