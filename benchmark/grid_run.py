@@ -43,7 +43,7 @@ def points(words: Sequence[str]) -> list[Point]:
     found = list(_points(grid, _seeds(own.get("seeds"), grid), shared))
     with compose.hydra_session():
         for cell in grids.cells(grid):
-            resolve(compose.settings([*cell.words, *shared]))
+            resolve(compose.settings(_words(cell, shared)))
     return found[first::step]
 
 
@@ -68,7 +68,13 @@ def _seeds(text: str | None, grid: Grid) -> int:
 def _points(grid: Grid, seeds: int, shared: Sequence[str]) -> Iterator[Point]:
     for seed in range(seeds):
         for cell in grids.cells(grid):
-            yield Point(cell, (*cell.words, *shared, f"seed={seed}"))
+            yield Point(cell, (*_words(cell, shared), f"seed={seed}"))
+
+
+def _words(cell: Cell, shared: Sequence[str]) -> list[str]:
+    """The words of a cell with those of the command line, which win."""
+    given = {word.partition("=")[0] for word in shared}
+    return [*(word for word in cell.words if word.partition("=")[0] not in given), *shared]
 
 
 def announce(number: int, total: int, point: Point) -> None:

@@ -75,6 +75,11 @@ def test_no_two_cells_of_a_shipped_grid_are_one_experiment(name: str) -> None:
     assert len(set(hashes)) == len(hashes)
 
 
+def test_the_command_line_wins_over_the_words_of_a_grid() -> None:
+    words = points(["grid=table1", "seeds=1", "dataset=digitslt100"])[0].words
+    assert words == ("method=ce", "dataset=digitslt100", "seed=0")
+
+
 def test_shards_split_the_runs_and_miss_none() -> None:
     words = ["grid=table1", "seeds=2", "recipe.steps.amount=3"]
     whole = points(words)
