@@ -89,8 +89,8 @@ class WeightBalancing(Component):
         (``projection=epoch``).
         Batch norm is frozen with the backbone; the code's keeps following (``batch_norm=train``).
         The stage starts from the last epoch; the code from the best one on the test set.
-        The published decay belongs to a rate of .01: what counts is their product, so a recipe with
-        rate .1 asks for a tenth of it.
+        Shipped settings are for recipes with a rate of .1: a tenth of the published base decay, and
+        the published .01 in the second stage, so that rate times decay is as published.
     """
 
     citation = Citation(

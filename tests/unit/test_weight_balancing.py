@@ -138,7 +138,7 @@ def test_weight_decay_is_large_for_the_features_and_larger_for_the_head() -> Non
     base, own = stages(part())
     assert (base.owner, base.weight_decay, base.train) == (None, 0.005, "all")
     assert (own.owner, own.weight_decay, own.train, own.share) == (NAME, 0.1, "head", 0.05)
-    assert (own.batch_norm, own.lr_scale, own.schedule) == ("eval", 1.0, "cosine")
+    assert (own.batch_norm, own.lr_scale, own.schedule) == ("eval", 0.1, "cosine")
     assert replace(base, weight_decay=None) == Stage("base")
 
 
