@@ -25,7 +25,9 @@ NAME = "weight_balancing"
 
 
 def part(name: str = NAME, **changes: Any) -> Component:
-    return Piece(COMPONENTS.load(name), shipped_settings(name) | changes, name).build()
+    # apart from every recipe's own decay
+    large = {"base_weight_decay": 5e-3} if name == NAME else {}
+    return Piece(COMPONENTS.load(name), shipped_settings(name) | large | changes, name).build()
 
 
 def stages(*parts: Component) -> list[Stage]:
