@@ -37,5 +37,6 @@ def test_components_that_touch_training_differ_from_plain_cross_entropy() -> Non
     }  # fmt: skip
     later = {
         "retrain_head", "crt", "lws", "mislas_stage2", "tau_norm", "logit_adjustment_posthoc",
+        "weight_balancing",
     }  # fmt: skip
     assert same == {"ce"} | later | supplies
