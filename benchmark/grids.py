@@ -7,7 +7,6 @@ column's.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import yaml
@@ -93,8 +92,3 @@ def shard(text: str) -> tuple[int, int]:
             f"Expected i/n with i below n, but got {text}", where="shard", todo="set shard=0/2"
         )
     return int(first), int(second)
-
-
-def records_dir(grid: Grid) -> Path:
-    """The folder of a grid's committed records."""
-    return Path(grid.records)
