@@ -27,14 +27,10 @@ import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from benchmark import __version__
-from benchmark.errors import BenchError, IntegrityError, UsageError, nearest, unknown
+from benchmark.errors import BenchError, UsageError, nearest, unknown
 from benchmark.words import Parser
-
-if TYPE_CHECKING:
-    from benchmark.leaderboard import Table
 
 BUG, INTERRUPTED, PIPE = 70, 130, 141
 
@@ -107,82 +103,27 @@ def _status(args: Sequence[str]) -> int:
 
 
 def _report(args: Sequence[str]) -> int:
-    parser = _parser("report", "[--records DIR] [--tables DIR] [--collect] [--out DIR] [--check]")
-    board = Path("leaderboards")
-    committed = "records to read (default: leaderboards/records, else the runs)"
-    parser.add_argument("--records", type=Path, help=committed)
-    parser.add_argument("--tables", type=Path, default=board / "tables", help="where tables go")
-    parser.add_argument("--collect", action="store_true", help="first copy finished runs there")
-    parser.add_argument("--out", type=Path, default=Path("runs"), help="the runs to collect")
-    parser.add_argument("--check", action="store_true", help="write nothing; fail if any differs")
-    given = parser.strict(args)
-    from benchmark import api
+    from benchmark.report_cli import main as report
 
-    if given.collect:
-        target = given.records or api.DEFAULT_RECORDS
-        n = len(api.collect(given.out, target))
-        print(f"{n} finished run{'' if n == 1 else 's'} collected in {target}")
-    files = api.report(given.records, given.tables, check=given.check)
-    if not given.check:
-        _print_boards(api.leaderboards(given.records))
-    print("\n".join(map(str, files)) or "nothing is out of date")
-    if given.check and files:
-        problem = "Expected tables made from these records, but the ones above differ"
-        raise IntegrityError(problem, where=given.tables, todo="run: python -m benchmark report")
-    return 0
-
-
-def _print_boards(boards: Sequence["Table"]) -> None:
-    from rich.console import Console
-
-    from benchmark.report.console import board_table
-
-    for board in boards:
-        Console().print(board_table(board))
+    return report(args)
 
 
 def _check(args: Sequence[str]) -> int:
-    parser = _parser("check", "records [DIR] | component NAME [KEY=VALUE ...]")
-    parser.add_argument("what", choices=["records", "component"], help="what to check")
-    named = "a folder of records (default: leaderboards/records); a component, or package:Class"
-    parser.add_argument("target", nargs="?", help=named)
-    given, words = parser.overrides(args)
-    if given.what == "records":
-        if words:
-            parser.error(f"expected no settings for records, but got '{words[0]}'")
-        return _check_records(Path(given.target) if given.target else None)
-    if given.target is None:
-        parser.error("expected a component, but got none")
-    return _check_component(given.target, words)
+    from benchmark.check_cli import main as check
+
+    return check(args)
 
 
-def _check_records(given: Path | None) -> int:
-    from benchmark.checking import RECORDS, check_records
+def _evaluate(args: Sequence[str]) -> int:
+    from benchmark.publishing.evaluate_cli import main as evaluate
 
-    folder = given or RECORDS
-    found = check_records(folder)
-    print(f"{found.valid} valid records, {found.recomputed} of them recomputed, in {folder}")
-    for line in found.problems:
-        _say(line)
-    if found.problems:
-        raise IntegrityError(f"{len(found.problems)} problems were found", where=folder)
-    return 0
+    return evaluate(args)
 
 
-def _check_component(target: str, words: Sequence[str]) -> int:
-    from benchmark.checking import check_component
-    from benchmark.listing import table
+def _submit(args: Sequence[str]) -> int:
+    from benchmark.publishing.submit_cli import main as submit
 
-    results = check_component(target, words)
-    cells = [
-        ("ok" if each.passed else "failed", each.name, " ".join(each.detail.split()))
-        for each in results
-    ]
-    print("\n".join(table(cells, _width(), wrap=True)))
-    failed = sum(not each.passed for each in results)
-    if failed:
-        raise BenchError(f"{failed} of {len(results)} checks failed", where=target)
-    return 0
+    return submit(args)
 
 
 def _new(args: Sequence[str]) -> int:
@@ -224,8 +165,10 @@ VERBS = {
     "ls": Verb(_ls, "what there is: methods, datasets, budgets, generators, ..., runs"),
     "show": Verb(_show, "one entry in full: show method=NAME"),
     "status": Verb(_status, "finished, running, interrupted and failed runs"),
-    "report": Verb(_report, "leaderboards from records"),
-    "check": Verb(_check, "check records: recompute them; check component NAME: its promises"),
+    "report": Verb(_report, "leaderboards, grids, page and plots from records; compare; export"),
+    "check": Verb(_check, "records, a component's promises, regression of leaderboard numbers"),
+    "evaluate": Verb(_evaluate, "score a checkpoint, a timm model or predictions by shot group"),
+    "submit": Verb(_submit, "turn an evaluation into a record fit for review"),
     "new": Verb(_new, "files to begin a component with: new component NAME --loss"),
     "version": Verb(_version, "print the version"),
     "list": Verb(_ls, shown=False),

@@ -1,0 +1,64 @@
+"""The verb ``check``: records, components, regression of leaderboard numbers."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmark.errors import BenchError, IntegrityError
+from benchmark.words import Parser
+
+USAGE = "records [DIR] | RECORD.json | component NAME [KEY=VALUE ...] | regression [...]"
+KINDS = ("records", "component", "regression")
+
+
+def main(args: Sequence[str]) -> int:
+    """Run ``check`` with the words after the verb and return the exit code."""
+    if args and args[0] == "regression":
+        from benchmark.regression.cli import main as regression
+
+        return regression(args[1:])
+    if args and args[0].endswith(".json"):
+        from benchmark.publishing.check_record_cli import main as check_record
+
+        return check_record(args)
+    parser = Parser("check", USAGE, "check records, a component, or a new version's numbers")
+    parser.add_argument("what", choices=KINDS, help="what to check")
+    named = "a folder of records (default: leaderboards/records); a component, or package:Class"
+    parser.add_argument("target", nargs="?", help=named)
+    given, words = parser.overrides(args)
+    if given.what == "records":
+        if words:
+            parser.error(f"expected no settings for records, but got '{words[0]}'")
+        return _check_records(Path(given.target) if given.target else None)
+    if given.target is None:
+        parser.error("expected a component, but got none")
+    return _check_component(given.target, words)
+
+
+def _check_records(given: Path | None) -> int:
+    from benchmark.checking import RECORDS, check_records
+
+    folder = given or RECORDS
+    found = check_records(folder)
+    print(f"{found.valid} valid records, {found.recomputed} of them recomputed, in {folder}")
+    for line in found.problems:
+        print(line, file=sys.stderr)
+    if found.problems:
+        raise IntegrityError(f"{len(found.problems)} problems were found", where=folder)
+    return 0
+
+
+def _check_component(target: str, words: Sequence[str]) -> int:
+    from benchmark.checking import check_component
+    from benchmark.listing import table, terminal_width
+
+    results = check_component(target, words)
+    cells = [
+        ("ok" if each.passed else "failed", each.name, " ".join(each.detail.split()))
+        for each in results
+    ]
+    print("\n".join(table(cells, terminal_width(), wrap=True)))
+    failed = sum(not each.passed for each in results)
+    if failed:
+        raise BenchError(f"{failed} of {len(results)} checks failed", where=target)
+    return 0
