@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from functools import partial
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
@@ -10,9 +9,7 @@ from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
 from benchmark import compose, errors
-from benchmark.console import say
 from benchmark.experiment import resolve
-from benchmark.grid_run import announce, is_grid, points
 from benchmark.paths import config_dir
 from benchmark.records import Record
 from benchmark.report.console import console_table
@@ -63,24 +60,6 @@ def run_job(values: DictConfig, overrides: tuple[str, ...] = ()) -> list[Record]
     return [run_experiment(experiment) for experiment in experiments]
 
 
-def _run_point(words: Sequence[str]) -> list[Record]:
-    """One run of a grid; nothing where another process is at it."""
-    try:
-        return [run_experiment(resolve(compose.settings(words)))]
-    except errors.Occupied as error:
-        say("note", str(error))
-        return []
-
-
-def _grid(words: Sequence[str], session: _Session) -> None:
-    found = points(words)
-    with compose.hydra_session():
-        for number, each in enumerate(found, 1):
-            if not session.stopped:
-                announce(number, len(found), each)
-                session.take(partial(_run_point, each.words))
-
-
 def _instead(overrides: Sequence[str], method: str) -> list[str]:
     """The overrides with another method and its own budget."""
     kept = [
@@ -96,11 +75,8 @@ def main(args: Sequence[str]) -> int:
     compose.quiet_libraries()
     words = compose.with_neutral(_sweep_first(list(args) or compose.main_job()))
     session = _Session()
-    if is_grid(words):
-        _grid(words, session)
-    else:
-        _check(words)
-        _sweep(words, session)
+    _check(words)
+    _sweep(words, session)
     if session.bug:
         raise session.bug
     if session.records:

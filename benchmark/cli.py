@@ -10,6 +10,7 @@ Examples:
   python -m benchmark run                                   the main job, about a minute
   python -m benchmark run method=ldam dataset=cifar100lt    any method on any data set
   python -m benchmark run -m method=ce,synaug 'seed=range(5)'
+  python -m benchmark run grid=table1 workers=2             a table of the paper; --dry-run first
   python -m benchmark ls methods
   python -m benchmark show method=ldam
 
@@ -33,6 +34,7 @@ from benchmark.errors import BenchError, UsageError, nearest, unknown
 from benchmark.words import Parser
 
 BUG, INTERRUPTED, PIPE = 70, 130, 141
+DRY_RUN = "--dry-run"
 
 
 def _parser(verb: str, usage: str) -> Parser:
@@ -46,6 +48,16 @@ def _width() -> int | None:
 
 
 def _run(args: Sequence[str]) -> int:
+    if DRY_RUN in args:
+        from benchmark.dry_run import dry_run
+
+        print(dry_run([word for word in args if word != DRY_RUN], _width()))
+        return 0
+    # a grid that is complete needs no torch, which the app imports
+    if any(word.startswith("grid=") for word in args):
+        from benchmark.grid_jobs import run_grid
+
+        return run_grid(args)
     from benchmark.app import main as app
 
     return app(list(args))
@@ -93,9 +105,14 @@ def _show(args: Sequence[str]) -> int:
 
 
 def _status(args: Sequence[str]) -> int:
-    parser = _parser("status", "[--out DIR]")
+    parser = _parser("status", "[--out DIR] [grid=NAME [KEY=VALUE ...]]")
     parser.add_argument("--out", type=Path, default=Path("runs"), help="the folder of runs")
-    given = parser.strict(args)
+    given, words = parser.overrides(args)
+    if words:
+        from benchmark.dry_run import dry_run
+
+        print(dry_run([*words, f"out={given.out}"], _width()))
+        return 0
     from benchmark.status import status
 
     print(status(given.out, _width()))

@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import MISSING, dataclass, fields
+from itertools import product
 from typing import Any
 
 import yaml
@@ -366,6 +367,13 @@ def sweep_points(overrides: Sequence[str]) -> list[list[str]]:
         for option in options[1:]
     ]
     return [first, *others]
+
+
+def every_point(overrides: Sequence[str]) -> list[list[str]]:
+    """All command lines of a sweep."""
+    parser = OverridesParser.create()
+    values = [_values(parser.parse_override(text)) for text in overrides]
+    return [list(point) for point in product(*values)]
 
 
 def _values(override: Override) -> list[str]:

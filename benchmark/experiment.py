@@ -27,6 +27,7 @@ from benchmark.generation.protocols import (
     levelled,
 )
 from benchmark.generation.sources import Drawn
+from benchmark.seeds import numpy_generator
 from benchmark.stack import Stack
 
 TRACKS = {"synthetic": "synthetic", "web": "web", "heldout_real": "oracle", "real": "real"}
@@ -178,12 +179,13 @@ def resolve(settings: Settings) -> Experiment:
     request = settings.stack.request_images(task)
     budget = _budget(settings, request)
     prices = _prices(settings, request, sum(map(bool, counts)))
-    allocation = _allocation(settings.protocol if request else NEUTRAL, card, budget, prices)
+    protocol = settings.protocol if request else NEUTRAL
+    allocation = _allocation(protocol, card, budget, prices, settings.seed)
     _check_allocation(allocation, request)
     _check_stages(settings, allocation)
     _check_search(settings, request)
     predicted = predict(allocation.add, prices, budget)
-    check_limits(budget, predicted, partial(_price, card, prices))
+    check_limits(budget, predicted, partial(_price, card, prices, settings.seed))
     trained = replace(task, counts_train=allocation.counts_train)
     return Experiment(settings, card, trained, request, budget, allocation, predicted)
 
@@ -244,14 +246,17 @@ def _prices(settings: Settings, request: ImageRequest | None, n_classes: int) ->
     return Prices(calls, predicted_network_calls(source.fit, n_classes))
 
 
-def _allocation(protocol: Protocol, card: Card, budget: Budget, prices: Prices) -> Allocation:
+def _allocation(
+    protocol: Protocol, card: Card, budget: Budget, prices: Prices, seed: int
+) -> Allocation:
     many = card.conventions[0].many
-    return allocate_under(protocol, budget, card.counts, prices, many_above=many)
+    order = numpy_generator(seed, "replaced classes").permutation(card.n_classes).tolist()
+    return allocate_under(protocol, budget, card.counts, prices, many_above=many, order=order)
 
 
-def _price(card: Card, prices: Prices, budget: Budget) -> Predicted:
+def _price(card: Card, prices: Prices, seed: int, budget: Budget) -> Predicted:
     """What another budget would take whose counts are given."""
-    return predict(_allocation(NEUTRAL, card, budget, prices).add, prices, budget)
+    return predict(_allocation(NEUTRAL, card, budget, prices, seed).add, prices, budget)
 
 
 def _check_allocation(allocation: Allocation, request: ImageRequest | None) -> None:

@@ -82,6 +82,11 @@ def _mark(folder: Path) -> tuple[Path, State]:
     return folder, "started"
 
 
+def state_of(folder: Path) -> State:
+    """How far the run of a folder has come."""
+    return _mark(folder)[1]
+
+
 def _held(path: Path) -> bool:
     if not path.exists():
         return False

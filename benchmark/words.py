@@ -2,6 +2,8 @@
 
 import argparse
 from collections.abc import Sequence
+from dataclasses import fields
+from functools import cache
 from typing import NoReturn
 
 from benchmark.errors import UsageError, unknown
@@ -39,3 +41,11 @@ class Parser(argparse.ArgumentParser):
         """Parse ``args``, keeping words of the form key=value as overrides."""
         words = [word for word in args if "=" in word and not word.startswith("--")]
         return self.strict([word for word in args if word not in words]), words
+
+
+@cache
+def plumbing_names() -> frozenset[str]:
+    """Keys of the command line that change no number."""
+    from benchmark.config import PlumbingConfig
+
+    return frozenset(field.name for field in fields(PlumbingConfig))

@@ -6,6 +6,8 @@ budget may cost is checked in ``limits``, counts that follow from a limit are in
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
+from fractions import Fraction
+from math import floor
 from typing import Annotated, Literal
 
 from annotated_types import Ge, Gt, Le
@@ -14,7 +16,7 @@ from pydantic import Field
 from benchmark.config import NonNegativeInt, PositiveInt
 from benchmark.errors import UsageError
 
-BudgetKind = Literal["auto", "none", "uniform", "add", "tail", "list", "level"]
+BudgetKind = Literal["auto", "none", "uniform", "add", "tail", "list", "level", "replace"]
 CutRule = Literal["subset_order"]
 Amount = Annotated[float, Gt(0), Field(allow_inf_nan=False)]
 MANY_ABOVE = 100
@@ -30,11 +32,15 @@ class Budget:
         kind: "none" adds nothing; "uniform" gives every class exactly ``amount`` images and cuts
             real ones above it (U_beta); "add" adds ``amount`` to every class (LT+alpha); "tail"
             fills Few and Medium classes up to ``amount``; "list" adds ``counts``; "level" raises
-            all classes to the highest common level that a limit pays for; "auto" is the method's
-            default and has to be resolved first.
+            all classes to the highest common level that a limit pays for; "replace" puts an added
+            image in the place of a real one; "auto" is the method's default and has to be
+            resolved first.
         amount: images a class, at least 0; for "uniform", None is the largest real count.
         counts: images to add to each class, in label order, for "list".
         keep_real: at most this many real images of each class are kept; 0 is all-synthetic.
+        share: of the real images, in [0, 1], that "replace" replaces.
+        by: "images" replaces that share of every class, "classes" all images of that share of the
+            classes.
         limit_images: at most this many candidates are drawn, rejected ones among them.
         limit_calls: at most this many network calls, guidance and fitting counted.
         limit_seconds: at most this many device-seconds, fitting counted.
@@ -52,6 +58,8 @@ class Budget:
     amount: NonNegativeInt | None = None
     counts: tuple[NonNegativeInt, ...] | None = None
     keep_real: NonNegativeInt | None = None
+    share: Annotated[float, Ge(0), Le(1)] | None = None
+    by: Literal["images", "classes"] = "images"
     limit_images: PositiveInt | None = None
     limit_calls: PositiveInt | None = None
     limit_seconds: Amount | None = None
@@ -63,6 +71,7 @@ class Budget:
     def __post_init__(self) -> None:
         _check_amount(self)
         _check_counts(self)
+        _check_share(self)
         if self.keep_real is not None and self.keep_real < 0:
             raise _not_negative("keep_real", self.keep_real)
 
@@ -91,6 +100,11 @@ class Allocation:
 
 
 _NEUTRAL = {each.name: each.default for each in fields(Budget)}
+
+
+def exact(value: float) -> Fraction:
+    """The number as it is written, so that 0.1 is a tenth and sums hold to the last digit."""
+    return Fraction(str(value))
 
 
 def _not_negative(name: str, got: int) -> UsageError:
@@ -133,6 +147,27 @@ def _check_counts(budget: Budget) -> None:
         raise _not_negative("counts", min(budget.counts))
 
 
+def _check_share(budget: Budget) -> None:
+    if budget.kind == "replace" and budget.share is None:
+        raise UsageError(
+            "Expected a share for budget kind 'replace', but got none",
+            where="budget.share",
+            todo="set it: budget=replace budget.share=0.5",
+        )
+    if budget.kind != "replace" and budget.share is not None:
+        raise UsageError(
+            f"Expected no share for budget kind '{budget.kind}', but got {budget.share:g}",
+            where="budget.share",
+            todo="use budget=replace",
+        )
+    if budget.kind == "replace" and budget.keep_real is not None:
+        raise UsageError(
+            "Expected no keep_real beside budget kind 'replace', which decides what is kept",
+            where="budget.keep_real",
+            todo="leave it out, or set budget.share",
+        )
+
+
 def resolve(budget: Budget, default: Budget) -> Budget:
     """``budget``, or ``default`` where it is "auto", with what was given beside the kind."""
     if budget.kind != "auto":
@@ -145,7 +180,12 @@ def resolve(budget: Budget, default: Budget) -> Budget:
 def counts_only(budget: Budget) -> Budget:
     """What decides the counts of a budget; limits that can only refuse are dropped."""
     return Budget(
-        kind=budget.kind, amount=budget.amount, counts=budget.counts, keep_real=budget.keep_real
+        kind=budget.kind,
+        amount=budget.amount,
+        counts=budget.counts,
+        keep_real=budget.keep_real,
+        share=budget.share,
+        by=budget.by,
     )
 
 
@@ -159,13 +199,19 @@ def label(budget: Budget) -> str:
         parts += [f"{budget.limit_seconds:g} s"] if budget.limit_seconds else []
     if budget.counts is not None:
         parts.append(str(sum(budget.counts)))
+    if budget.share is not None:
+        parts.append(f"{100 * budget.share:g} % of {budget.by}")
     if budget.keep_real is not None:
         parts.append(f"keep_real={budget.keep_real}")
     return f"{budget.kind}({', '.join(parts)})" if parts else budget.kind
 
 
 def allocate(
-    budget: Budget, counts_real: Sequence[int], *, many_above: int = MANY_ABOVE
+    budget: Budget,
+    counts_real: Sequence[int],
+    *,
+    many_above: int = MANY_ABOVE,
+    order: Sequence[int] | None = None,
 ) -> Allocation:
     """Turn real counts into how many real images to keep and how many images to add.
 
@@ -173,12 +219,17 @@ def allocate(
         budget: any kind but "auto" and "level".
         counts_real: real training images of each class, in label order.
         many_above: classes with more real images than this are Many, and "tail" leaves them.
+        order: labels in the order in which "replace" takes whole classes; None is label order.
 
     Raises:
         UsageError: the budget is "auto" or "level", or its counts do not match the number of
             classes.
     """
     _check_decided(budget)
+    if budget.kind == "replace":
+        keep = _unreplaced(budget, counts_real, order or range(len(counts_real)))
+        add = tuple(count - kept for count, kept in zip(counts_real, keep, strict=True))
+        return Allocation(keep, add, _notes(budget, counts_real, keep, add))
     held = held_real(budget, counts_real)
     target = _beta(budget, counts_real) if budget.kind == "uniform" else None
     keep = held if target is None else tuple(min(count, target) for count in held)
@@ -206,6 +257,22 @@ def held_real(budget: Budget, counts_real: Sequence[int]) -> tuple[int, ...]:
     if budget.keep_real is None:
         return tuple(counts_real)
     return tuple(min(count, budget.keep_real) for count in counts_real)
+
+
+def _unreplaced(
+    budget: Budget, counts_real: Sequence[int], order: Sequence[int]
+) -> tuple[int, ...]:
+    """Real images that stay; a larger share replaces those of a smaller one and more."""
+    share = exact(budget.share or 0.0)
+    if budget.by == "classes":
+        gone = set(order[: _nearest(share * len(counts_real))])
+        return tuple(0 if label in gone else count for label, count in enumerate(counts_real))
+    return tuple(_nearest((1 - share) * count) for count in counts_real)
+
+
+def _nearest(value: Fraction) -> int:
+    """The nearest integer, halves up."""
+    return floor(value + Fraction(1, 2))
 
 
 def _beta(budget: Budget, counts_real: Sequence[int]) -> int:
@@ -244,7 +311,7 @@ def _notes(
 ) -> tuple[str, ...]:
     lost = [real - kept for real, kept in zip(counts_real, keep, strict=True)]
     notes = []
-    if any(lost):
+    if any(lost) and budget.kind != "replace":
         cut = sum(1 for count in lost if count)
         notes.append(
             f"{cut} of {len(keep)} classes lose {sum(lost)} real images to {label(budget)}"

@@ -11,7 +11,7 @@ from fractions import Fraction
 from math import ceil
 
 from benchmark.errors import UsageError
-from benchmark.generation.budget import TAKES_AMOUNT, Budget
+from benchmark.generation.budget import TAKES_AMOUNT, Budget, exact
 
 Price = Callable[[Budget], "Predicted"]
 
@@ -53,11 +53,6 @@ class Predicted:
     fit_calls: int = 0
     seconds: float | None = None
     flops: float | None = None
-
-
-def exact(value: float) -> Fraction:
-    """The number as it is written, so that 0.1 is a tenth and sums hold to the last digit."""
-    return Fraction(str(value))
 
 
 def cost_of_slots(count: int, of_slot: Sequence[int]) -> int:

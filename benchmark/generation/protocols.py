@@ -12,8 +12,15 @@ from math import ceil, lcm
 from typing import Literal, get_args
 
 from benchmark.errors import UsageError, unknown
-from benchmark.generation.budget import Allocation, Budget, allocate, counts_only, held_real
-from benchmark.generation.limits import Prices, amount, cost_of_slots, exact, more
+from benchmark.generation.budget import (
+    Allocation,
+    Budget,
+    allocate,
+    counts_only,
+    exact,
+    held_real,
+)
+from benchmark.generation.limits import Prices, amount, cost_of_slots, more
 
 Protocol = Literal["iso_image", "iso_nfe", "iso_seconds", "iso_training"]
 PROTOCOLS: tuple[Protocol, ...] = get_args(Protocol)
@@ -83,6 +90,7 @@ def allocate_under(
     prices: Prices,
     *,
     many_above: int,
+    order: Sequence[int] | None = None,
 ) -> Allocation:
     """Images to keep and to add under any protocol; see ``allocate`` for the arguments.
 
@@ -93,7 +101,7 @@ def allocate_under(
             pay for fitting and one image.
     """
     if not derives_counts(protocol):
-        return allocate(budget, counts_real, many_above=many_above)
+        return allocate(budget, counts_real, many_above=many_above, order=order)
     keep = held_real(budget, counts_real)
     return Allocation(keep, level(keep, _affordable(protocol, budget, prices), counts_real))
 
