@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmark import records
+from benchmark import grid_results, records
 from benchmark.errors import DataError
 from benchmark.files import has_text, write_bytes, write_text
 from benchmark.leaderboard import Table, build
@@ -166,17 +166,38 @@ def prompts(*overrides: str, model: str, base_url: str, out: str, **settings_: s
 
 
 def collect(out: Path = DEFAULT_OUT, records_dir: Path = DEFAULT_RECORDS) -> list[Path]:
-    """Copy finished runs, records and predictions only, to the folder of committed records."""
+    """Copy finished runs, records and predictions only, to the folder of committed records.
+
+    With the default folder, runs of a grid that keeps its records apart go to that grid's folder,
+    unless they are on the leaderboards already.
+
+    Returns:
+        the records copied.
+
+    Raises:
+        IntegrityError: a run's record is broken.
+    """
     copied = []
     for path, found in records.find(out):
         if isinstance(found, Exception):
             raise found
-        target = records_dir / path.parent.relative_to(out)
+        home = grid_results.home(found, records_dir) if records_dir == DEFAULT_RECORDS else None
+        target = (home or records_dir) / path.parent.relative_to(out)
         for name in (found.predictions.file, path.name):
             content = (path.parent / name).read_bytes()
             write_bytes(target / name, content)
         copied.append(target / "record.json")
     return copied
+
+
+def all_records(records_dir: Path | None = None) -> list[records.Record]:
+    """The records of the leaderboards and of every grid that keeps its own."""
+    folder = records_dir or default_records()
+    found = read_records(folder)
+    if folder != DEFAULT_RECORDS:
+        return found
+    others = [each for each in grid_results.records_folders() if each != DEFAULT_RECORDS]
+    return [*found, *(record for each in others for record in tables.read_all(each))]
 
 
 def read_records(records_dir: Path | None = None) -> list[records.Record]:
@@ -231,7 +252,8 @@ def report(
     files = (tables.check if check else tables.write)(folder, tables_dir)
     if folder == DEFAULT_RECORDS:
         # methods are described from the tables as they are now
-        texts |= grid_pages.pages() | method_pages.pages(tables_dir)
+        grids = grid_results.results(all_records())
+        texts |= grid_pages.pages(grids) | method_pages.pages(tables_dir)
     stale = [path for path, text in texts.items() if not has_text(path, text)]
     for path in stale if not check else ():
         write_text(path, texts[path])

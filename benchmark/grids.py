@@ -96,12 +96,20 @@ def load(name: str, dataset: str | None = None) -> Grid:
     Raises:
         UsageError: no such grid, or a file that is none.
     """
+    return on(load_file(name), dataset)
+
+
+def load_file(name: str) -> Grid:
+    """The grid called ``name`` as its file has it, for all its data sets.
+
+    Raises:
+        UsageError: no such grid, or a file that is none.
+    """
     if name not in yaml_names("grid"):
         raise unknown("grid", name, yaml_names("grid"), where="grid")
     with (config_dir() / "grid" / f"{name}.yaml").open(encoding="utf-8") as file:
         values: Any = yaml.safe_load(file)
-    found = parse(Grid, values if isinstance(values, Mapping) else {}, f"grid={name}")
-    return on(found, dataset)
+    return parse(Grid, values if isinstance(values, Mapping) else {}, f"grid={name}")
 
 
 def on(grid: Grid, dataset: str | None = None) -> Grid:
