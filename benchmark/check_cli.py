@@ -41,6 +41,10 @@ def _check_records(given: Path | None) -> int:
     folder = given or RECORDS
     found = check_records(folder)
     print(f"{found.valid} valid records, {found.recomputed} of them recomputed, in {folder}")
+    if found.migrated:
+        print(f"{found.migrated} of an older form, read as the newest (docs/protocol.md)")
+    for what, n in found.outdated.items():
+        print(f"{n} with {what}: kept apart from newer ones")
     for line in found.problems:
         print(line, file=sys.stderr)
     if found.problems:

@@ -2,12 +2,14 @@
 
 import importlib
 import logging
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmark.errors import BenchError, DataError, UsageError
+from benchmark.files import read_json
 from benchmark.registry import COMPONENTS
 
 if TYPE_CHECKING:
@@ -24,11 +26,15 @@ class Checked:
         valid: records that pass the schema and its cross-checks.
         recomputed: those whose predictions were at hand and give the same metrics.
         problems: one line for each fault, the file first.
+        migrated: those of an older form, which were brought to the newest one.
+        outdated: how many records have what is older than this code, by what it is.
     """
 
     valid: int
     recomputed: int
     problems: tuple[str, ...]
+    migrated: int = 0
+    outdated: Mapping[str, int] = field(default_factory=dict)
 
 
 def check_records(folder: Path = RECORDS) -> Checked:
@@ -37,23 +43,27 @@ def check_records(folder: Path = RECORDS) -> Checked:
     Raises:
         DataError: there is no such folder.
     """
-    from benchmark import records
+    from benchmark import migrations, records, versions
 
     if not folder.is_dir():
         todo = "name it: python -m benchmark check records DIR"
         raise DataError("Expected a folder of records, but found none", where=folder, todo=todo)
-    valid = recomputed = 0
+    valid = recomputed = migrated = 0
     problems: list[str] = []
+    outdated: Counter[str] = Counter()
     for path, found in records.find(folder):
         if isinstance(found, BenchError):
             problems.append(f"{path}: {found.problem}")
             continue
         valid += 1
+        migrated += migrations.form_of(read_json(path)) != migrations.NEWEST
+        outdated.update(versions.outdated(found))
         if (path.parent / found.predictions.file).exists():
             faults = records.verify(path)
             recomputed += not faults
             problems += [f"{path}: {fault}" for fault in faults]
-    return Checked(valid, recomputed, tuple(problems))
+    counts = dict(sorted(outdated.items()))
+    return Checked(valid, recomputed, tuple(problems), migrated, counts)
 
 
 def check_component(target: str, words: Sequence[str] = ()) -> "list[CheckResult]":

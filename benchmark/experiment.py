@@ -26,7 +26,7 @@ from benchmark.generation.protocols import (
     derives_counts,
     levelled,
 )
-from benchmark.generation.sources import Drawn
+from benchmark.generation.sources import Collected, Drawn
 from benchmark.seeds import numpy_generator
 from benchmark.stack import Stack
 
@@ -126,6 +126,9 @@ class Experiment:
             values["modifiers"] = chosen.modifiers
             if self.request.source.prompts.class_modifiers:
                 values["modifier_hash"] = self.request.source.prompts.modifier_hash
+        elif self.request and isinstance(self.request.source, Collected):
+            # which images of a collection are taken follows the seed unless one is given
+            values |= {} if chosen.pool_seed == "seed" else {"pool_seed": chosen.pool_seed}
         return values
 
     def _generator(self) -> dict[str, Any]:

@@ -82,6 +82,28 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=1, sort_keys=False, allow_nan=False) + "\n")
 
 
+def layout_json(value: Any) -> str:
+    """JSON that people can read: keys in their order, one list or mapping of scalars a line.
+
+    Raises:
+        ValueError: a number is NaN or infinite.
+    """
+    return _layout(value, 0)
+
+
+def _layout(value: Any, depth: int) -> str:
+    nested = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    if depth and not any(isinstance(item, dict | list) for item in nested):
+        return json.dumps(value, ensure_ascii=False, allow_nan=False)
+    indent, end = "\n" + " " * (depth + 1), "\n" + " " * depth
+    if isinstance(value, dict):
+        parts = [f"{json.dumps(key)}: {_layout(item, depth + 1)}" for key, item in value.items()]
+        return "{" + indent + ("," + indent).join(parts) + end + "}"
+    return (
+        "[" + indent + ("," + indent).join(_layout(item, depth + 1) for item in value) + end + "]"
+    )
+
+
 def read_json(path: Path) -> Any:
     """Parse a JSON file.
 

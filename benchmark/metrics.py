@@ -3,10 +3,7 @@
 Accuracies are shares in [0, 1]; percent appears in tables only.
 """
 
-import io
 import math
-import zipfile
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -16,6 +13,7 @@ import numpy as np
 from annotated_types import Ge, Le
 from numpy.typing import NDArray
 
+from benchmark.arrays import BadArrays, npz_bytes, read_npz
 from benchmark.errors import DataError, IntegrityError
 from benchmark.files import write_atomic
 
@@ -274,17 +272,12 @@ def save_predictions(path: Path, predictions: Predictions) -> None:
 
 
 def _archive(predictions: Predictions) -> bytes:
-    buffer = io.BytesIO()
-    # Stored, not deflated: the bytes must not depend on the version of zlib.
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
-        for name, dtype in _DTYPES.items():
-            member = io.BytesIO()
-            values = np.ascontiguousarray(getattr(predictions, name), dtype=dtype)
-            np.lib.format.write_array(member, values, version=(1, 0), allow_pickle=False)
-            info = zipfile.ZipInfo(f"{name}.npy", date_time=(1980, 1, 1, 0, 0, 0))
-            info.create_system = 3
-            archive.writestr(info, member.getvalue())
-    return buffer.getvalue()
+    return npz_bytes(
+        {
+            name: np.ascontiguousarray(getattr(predictions, name), dtype=dtype)
+            for name, dtype in _DTYPES.items()
+        }
+    )
 
 
 def load_predictions(path: Path) -> Predictions:
@@ -297,13 +290,8 @@ def load_predictions(path: Path) -> Predictions:
     if not path.is_file():
         raise DataError("Expected a file of predictions, but got none", where=path)
     try:
-        # NumPy leaves the file open where it cannot read it
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
-    except (
-        ValueError, KeyError, TypeError, EOFError, OSError, AttributeError,
-        zipfile.BadZipFile, zlib.error, NotImplementedError,
-    ) as error:  # fmt: skip
+        arrays = read_npz(path)
+    except BadArrays as error:
         raise _corrupt(path, f"a readable .npz file, but got {error}") from error
     _check_arrays(path, arrays)
     return Predictions(**arrays)

@@ -3,15 +3,16 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from pydantic import ValidationError
 
 from benchmark import metrics
 from benchmark.errors import BenchError, DataError, IntegrityError
-from benchmark.files import sha256_file, write_text
+from benchmark.files import layout_json, sha256_file, write_text
 from benchmark.metrics import Predictions
-from benchmark.record_models import SCHEMA, Record, close
+from benchmark.migrations import migrate
+from benchmark.record_models import Record, close
 
 __all__ = ["Record", "dumps", "find", "load", "loads", "recompute", "save", "verify"]
 
@@ -57,22 +58,27 @@ def dumps(record: Record, *, where: object = None) -> str:
         raise _broken(
             where, f"Expected finite values of the schema's types, but got {error}"
         ) from error
-    return _layout(value) + "\n"
+    return layout_json(value) + "\n"
 
 
 def loads(text: str, *, where: object = None) -> Record:
-    """Parse and validate the text of a record; ``where`` is printed in errors.
+    """Parse and validate the text of a record, brought to the newest form if it is older.
+
+    Args:
+        text: what a record's file holds.
+        where: printed in errors.
 
     Raises:
-        IntegrityError: the text is no valid record; names the first problem.
+        IntegrityError: the text is no valid record, or one of a newer form; names the first
+            problem.
     """
     try:
         value = json.loads(text, parse_constant=_refuse)
     except (ValueError, RecursionError) as error:
         raise _broken(where, f"Expected valid JSON, but got {error}") from error
-    found = value.get("schema") if isinstance(value, dict) else None
-    if found != SCHEMA:
-        raise _broken(where, f"Expected schema '{SCHEMA}', but got {found!r}")
+    newest = migrate(value, where=where)
+    if newest is not value:
+        text = json.dumps(newest)
     try:
         return Record.model_validate_json(text, strict=True)
     except ValidationError as error:
@@ -95,19 +101,6 @@ def _first_problem(error: ValidationError) -> str:
     got = repr(first.get("input"))
     short = got if len(got) <= 60 else got[:57] + "..."
     return f"{path}: {first['msg']}, but got {short}"
-
-
-def _layout(value: Any, depth: int = 0) -> str:
-    nested = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    if depth and not any(isinstance(item, dict | list) for item in nested):
-        return json.dumps(value, ensure_ascii=False, allow_nan=False)
-    indent, end = "\n" + " " * (depth + 1), "\n" + " " * depth
-    if isinstance(value, dict):
-        parts = [f"{json.dumps(key)}: {_layout(item, depth + 1)}" for key, item in value.items()]
-        return "{" + indent + ("," + indent).join(parts) + end + "}"
-    return (
-        "[" + indent + ("," + indent).join(_layout(item, depth + 1) for item in value) + end + "]"
-    )
 
 
 def find(root: Path, pattern: str = "record.json") -> Iterator[tuple[Path, Record | BenchError]]:

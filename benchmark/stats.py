@@ -45,7 +45,7 @@ class Difference:
         half_width: of the 95 % interval; None if the seeds do not allow one.
         wins: common seeds at which the first row is higher.
         n: common seeds.
-        p: two-sided p-value, uncorrected; 1 where it cannot be computed.
+        p: two-sided p-value, uncorrected; 1 below three seeds, where nothing is tested.
     """
 
     mean: float
@@ -101,8 +101,8 @@ def paired(first: Values, second: Values) -> Difference | None:
         return None
     gaps = [first[seed] - second[seed] for seed in seeds]
     wins = sum(round(gap, _NOISE_DECIMALS) > 0 for gap in gaps)
-    if len(gaps) < 2:
-        return Difference(mean(gaps), None, wins, len(gaps), 1.0)
+    if len(gaps) < MIN_SEEDS:
+        return Difference(mean(gaps), half_width(gaps), wins, len(gaps), 1.0)
     error = math.sqrt(variance(gaps) / len(gaps))
     p = p_value(mean(gaps), error, len(gaps) - 1)
     return Difference(mean(gaps), half_width(gaps), wins, len(gaps), p)
@@ -130,7 +130,9 @@ def unpaired(first: Values, second: Values, pooled: tuple[float, int]) -> Differ
     if not df:
         return Difference(gap, None, wins, len(common), 1.0)
     error = math.sqrt(spread * (1 / len(first) + 1 / len(second)))
-    return Difference(gap, t_quantile(df) * error, wins, len(common), p_value(gap, error, df))
+    enough = min(len(first), len(second)) >= MIN_SEEDS
+    p = p_value(gap, error, df) if enough else 1.0
+    return Difference(gap, t_quantile(df) * error, wins, len(common), p)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

@@ -1,7 +1,7 @@
 """Which records may share a leaderboard.
 
-One data set, protocol, split rule, recipe, step rule, selection, backbone, and one rule of what is
-equal across methods.
+One data set, protocols of data and harness, split rule, recipe, step rule, selection, backbone, and
+one rule of what is equal across methods.
 """
 
 from dataclasses import dataclass
@@ -15,7 +15,8 @@ from benchmark.record_models import Record
 class TableKey:
     """What all rows of a table share.
 
-    ``budget_rule`` is what is equal across methods; "" for equal images.
+    ``protocol`` is the data set's, ``harness`` the one of the harness. ``budget_rule`` is what is
+    equal across methods; "" for equal images.
     """
 
     dataset: str
@@ -27,6 +28,7 @@ class TableKey:
     backbone: str
     selection: str
     budget_rule: str = ""
+    harness: int = 1
 
     @property
     def short_hash(self) -> str:
@@ -34,6 +36,9 @@ class TableKey:
         values = {name: str(value) for name, value in vars(self).items()}
         if not self.budget_rule:
             del values["budget_rule"]
+        # file names of the first protocol stay what they were
+        if self.harness == 1:
+            del values["harness"]
         return content_hash(list(values.values()), 8)
 
 
@@ -49,7 +54,13 @@ def key_of(record: Record) -> TableKey:
         backbone=record.backbone.name,
         selection=record.selection,
         budget_rule=_budget_rule(record),
+        harness=_harness(record),
     )
+
+
+def _harness(record: Record) -> int:
+    found = record.experiment.config.get("protocol", 1)
+    return found if isinstance(found, int) else 1
 
 
 def _budget_rule(record: Record) -> str:

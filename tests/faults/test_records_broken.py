@@ -36,7 +36,7 @@ CHANGES: list[tuple[Change, str]] = [
     (lambda v: v.pop("pool"), "pool: Field required"),
     (lambda v: v.update(seed="0"), "seed: Input should be a valid integer, but got '0'"),
     (lambda v: v.update(seed=True), "seed: Input should be a valid integer"),
-    (lambda v: v.update(schema="record/2"), "Expected schema 'record/1', but got 'record/2'"),
+    (lambda v: v.update(schema="report/1"), "Expected schema 'record/1', but got 'report/1'"),
     (lambda v: v.pop("schema"), "Expected schema 'record/1', but got None"),
     (lambda v: v["metrics"].update(accuracy=0.51), "Expected metrics.accuracy 0.5, but got 0.51"),
     (lambda v: v["metrics"].update(ece=1.5), "metrics.ece: Input should be less than or equal"),

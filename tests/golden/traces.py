@@ -1,46 +1,74 @@
 """Golden loss traces: one tiny run a component, one thread, keyed by torch and platform.
 
-command: python -m tests.golden.traces
+Beside each trace stands the version that its component had, and beside all of them the protocol of
+the harness. A trace that changes needs a raised version, or a raised protocol where the harness
+changed: the file is not written otherwise.
+
+command: python -m tests.golden.traces [--moved-by REASON]
 """
 
+import argparse
 import json
-import platform
-import tempfile
-from pathlib import Path
+from collections.abc import Mapping
+from typing import Any
 
-import torch
-
-from benchmark.identity import shipped_settings
+from benchmark.identity import PROTOCOL
 from benchmark.registry import COMPONENTS
-from benchmark.tiny import Piece, Watch, tiny_job
-from benchmark.train import train
+from benchmark.regression.golden import TRACES as FILE
+from benchmark.regression.golden import key, names, trace
 
-FILE = Path(__file__).parent / "traces.json"
-
-
-def key() -> str:
-    """What rounding depends on: torch, its instruction set, machine."""
-    capability = torch.backends.cpu.get_cpu_capability()
-    return f"torch {torch.__version__} {capability} {platform.system()} {platform.machine()}"
+COMMAND = "python -m tests.golden.traces"
 
 
-def trace(name: str) -> list[float]:
-    """Losses of all steps of the component's run, in one thread."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        with tempfile.TemporaryDirectory() as folder:
-            part = Piece(COMPONENTS.load(name), shipped_settings(name), name).build()
-            watch = Watch((part,))
-            train(tiny_job(watch, Path(folder)))
-    finally:
-        torch.set_num_threads(threads)
-    return watch.trace
+def version(name: str) -> int:
+    """The version of a component as it is now."""
+    return int(COMPONENTS.load(name).version)
+
+
+def advice(name: str) -> str:
+    """What to do about a component whose trace is not the golden one."""
+    return (
+        f"the losses of {name} changed: if that was meant, raise `version` of the component (or "
+        f"PROTOCOL in benchmark/identity.py if the harness changed) and run {COMMAND}"
+    )
+
+
+def unversioned(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """Components whose trace differs though neither their version nor the protocol was raised.
+
+    Args:
+        old: the file as it is; another key means that rounding may differ, and nothing is said.
+        new: the file as it would be written.
+    """
+    if old["key"] != new["key"] or new["protocol"] > old["protocol"]:
+        return []
+    return [
+        name
+        for name, losses in new["traces"].items()
+        if name in old["traces"]
+        and losses != old["traces"][name]
+        and new["versions"][name] <= old["versions"][name]
+    ]
 
 
 def main() -> None:
-    """Write the traces of all components."""
-    found = {"key": key(), "traces": {name: trace(name) for name in COMPONENTS.names()}}
+    """Write the traces of all components, unless one changed without a raised version."""
+    parser = argparse.ArgumentParser(prog=COMMAND)
+    parser.add_argument(
+        "--moved-by",
+        metavar="REASON",
+        help="what else moved the traces, such as another tiny task; only if no result can move",
+    )
+    given = parser.parse_args()
+    found = {
+        "key": key(),
+        "protocol": PROTOCOL,
+        "versions": {name: version(name) for name in names()},
+        "traces": {name: trace(name) for name in names()},
+    }
+    same = unversioned(json.loads(FILE.read_text(encoding="utf-8")), found)
+    if same and not given.moved_by:
+        raise SystemExit("\n".join(map(advice, same)))
     FILE.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
 
 

@@ -129,6 +129,16 @@ def test_dunnett_without_any_spread() -> None:
     assert stats.against_reference(rows, row(1.0, 1.0, 1.0), "independent") == [1.0, 0.0]
 
 
+def test_nothing_is_tested_below_three_seeds() -> None:
+    two = {0: 1.0, 1: 1.0}
+    assert stats.unpaired(two, B, (1e-6, 30)).p == 1
+    assert stats.unpaired(B, two, (1e-6, 30)).p == 1
+    found = stats.paired(two, {0: 0.0, 1: 0.1})
+    assert found is not None and found.p == 1 and found.half_width is not None
+    for design in ("independent", "blocked"):
+        assert stats.compare_all([two, B], design) == [[False, False], [False, False]]
+
+
 def test_blocked_design_needs_three_common_seeds() -> None:
     higher = stats.compare_all([{0: 1.0, 1: 1.0, 2: 1.0}, {1: 0.0, 2: 0.0, 3: 0.0}], "blocked")
     assert higher == [[False, False], [False, False]]
