@@ -12,13 +12,14 @@ from typing import Any
 from benchmark import grid_results, records
 from benchmark.errors import DataError
 from benchmark.files import has_text, write_bytes, write_text
-from benchmark.leaderboard import Table, build
-from benchmark.report import blocks, grid_pages, method_pages, tables
+from benchmark.leaderboard import Table
+from benchmark.report import across, blocks, grid_pages, method_pages, published, tables
 
 DEFAULT_OUT = Path("runs")
-DEFAULT_RECORDS = Path("leaderboards/records")
-DEFAULT_TABLES = Path("leaderboards/tables")
-DEFAULT_PAGES = (Path("README.md"), Path("docs/generation.md"))
+BOARD = Path("leaderboards")
+DEFAULT_RECORDS = BOARD / "records"
+DEFAULT_TABLES = BOARD / "tables"
+DEFAULT_PAGES = (Path("README.md"), Path("docs/generation.md"), Path("docs/leaderboards.md"))
 
 
 @dataclass(frozen=True)
@@ -194,10 +195,12 @@ def all_records(records_dir: Path | None = None) -> list[records.Record]:
     """The records of the leaderboards and of every grid that keeps its own."""
     folder = records_dir or default_records()
     found = read_records(folder)
-    if folder != DEFAULT_RECORDS:
-        return found
+    return [*found, *_grid_records()] if folder == DEFAULT_RECORDS else found
+
+
+def _grid_records() -> list[records.Record]:
     others = [each for each in grid_results.records_folders() if each != DEFAULT_RECORDS]
-    return [*found, *(record for each in others for record in tables.read_all(each))]
+    return [record for each in others for record in tables.read_all(each)]
 
 
 def read_records(records_dir: Path | None = None) -> list[records.Record]:
@@ -208,7 +211,10 @@ def read_records(records_dir: Path | None = None) -> list[records.Record]:
         IntegrityError: one of them is broken.
     """
     folder = records_dir or default_records()
-    found = tables.read_all(folder)
+    return _some(tables.read_all(folder), folder)
+
+
+def _some(found: list[Any], folder: Path) -> list[Any]:
     if not found:
         raise DataError(
             "Expected records, but got none", where=folder, todo="python -m benchmark run makes one"
@@ -222,8 +228,14 @@ def default_records() -> Path:
 
 
 def leaderboards(records_dir: Path | None = None) -> list[Table]:
-    """The leaderboards of a folder of records."""
-    return build(read_records(records_dir))
+    """The leaderboards of a folder of records, recomputed where predictions are at hand.
+
+    Raises:
+        DataError: there are no records.
+        IntegrityError: one is broken, or contradicts another or its predictions.
+    """
+    folder = records_dir or default_records()
+    return _some(tables.boards(folder), folder)
 
 
 def report(
@@ -232,27 +244,32 @@ def report(
     *,
     check: bool = False,
     pages: tuple[Path, ...] | None = None,
+    boards: list[Table] | None = None,
 ) -> list[Path]:
     """Write leaderboards from records, or with ``check`` list the files that are out of date.
 
-    With the committed records the pages of grids and methods follow, where there are any.
+    With the committed records follow the published figures beside ours, the page across data sets,
+    and the pages of grids and methods, where there are any.
 
     Args:
         records_dir: see ``read_records``.
         tables_dir: where the tables go.
         check: compare byte for byte and write nothing.
         pages: hand-written pages whose blocks are rebuilt where they exist; by default the
-            README if the records are the committed ones.
+            README and the docs that have any, if the records are the committed ones.
+        boards: the leaderboards of that folder, where they are at hand.
     """
-    found = read_records(records_dir)
     folder = records_dir or default_records()
+    boards = boards if boards is not None else leaderboards(folder)
+    files = (tables.differing if check else tables.save)(tables.render(boards), tables_dir)
     if pages is None:
         pages = DEFAULT_PAGES if folder == DEFAULT_RECORDS else ()
+    found = tables.records_of(boards)
     texts = {page: blocks.render(page.read_text("utf-8"), found) for page in pages if page.exists()}
-    files = (tables.check if check else tables.write)(folder, tables_dir)
     if folder == DEFAULT_RECORDS:
+        texts |= published.pages(BOARD, boards) | across.pages(BOARD, boards)
         # methods are described from the tables as they are now
-        grids = grid_results.results(all_records())
+        grids = grid_results.results([*found, *_grid_records()])
         texts |= grid_pages.pages(grids) | method_pages.pages(tables_dir)
     stale = [path for path, text in texts.items() if not has_text(path, text)]
     for path in stale if not check else ():

@@ -130,8 +130,10 @@ def results(records: Iterable[Record]) -> list[GridResult]:
 
 
 def curves(made: GridResult) -> list[Curve]:
-    """The curves of a grid of kind "curves"; cells without records are left out."""
+    """The curves of a grid; cells without records are left out, and other kinds have none."""
     grid = made.grid
+    if not grid.x:
+        return []
     named = grid.curves or {row: tuple(f"{row}/{c}" for c in grid.columns) for row in grid.rows}
     found = [
         Curve(name, X_LABELS[grid.x], tuple(_points(made, entries)))

@@ -4,11 +4,11 @@ A table holds the records of one key (``table_key``).
 Tracks are ranked within and shown across. Rows with fewer than three seeds stay unranked.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import groupby
-from typing import Any
+from typing import Any, Literal
 
 from benchmark import stats
 from benchmark.errors import IntegrityError, UsageError, unknown
@@ -17,6 +17,8 @@ from benchmark.record_models import TRACKS, Design, Record, Track
 from benchmark.spending import Spent, check_cost, spent
 from benchmark.stats import Difference, Estimate, Values
 from benchmark.table_key import TableKey, key_of
+
+Verified = Literal["recomputed", "stated"]
 
 # Sorting and equality must not hang on the last bits of a mean.
 _SORT_DECIMALS = 10
@@ -35,6 +37,8 @@ class Row:
         letters: rows of a track that share a letter are not told apart.
         difference: to the reference row; None for the reference itself or without one.
         differs: whether that difference is significant after correction.
+        verified: "recomputed" if its metrics were recomputed from the predictions of all its runs;
+            "stated" if the records alone say so.
     """
 
     records: tuple[Record, ...]
@@ -45,6 +49,7 @@ class Row:
     letters: str = ""
     difference: Difference | None = None
     differs: bool = False
+    verified: Verified = "stated"
 
     @property
     def first(self) -> Record:
@@ -117,13 +122,18 @@ class Table:
     rows: tuple[Row, ...]
 
 
-def build(records: Iterable[Record], reference: str | None = None) -> list[Table]:
+def build(
+    records: Iterable[Record],
+    reference: str | None = None,
+    recomputed: Collection[tuple[str, int]] = frozenset(),
+) -> list[Table]:
     """All tables of a set of records, in the order of their keys.
 
     Args:
         records: in any order; an exact copy counts once.
         reference: label of the row differences are taken to; by default the row of the real track
             with the fewest components.
+        recomputed: hash and seed of runs whose metrics were recomputed from their predictions.
 
     Raises:
         IntegrityError: two different records of one experiment and seed, records of one table
@@ -132,7 +142,19 @@ def build(records: Iterable[Record], reference: str | None = None) -> list[Table
     kept = sorted(distinct(records), key=lambda r: (key_of(r), r.experiment.hash, r.seed))
     for record in kept:
         check_cost(record)
-    return [_table(key, list(part), reference) for key, part in groupby(kept, key_of)]
+    tables = [_table(key, list(part), reference) for key, part in groupby(kept, key_of)]
+    return [_with_verification(table, recomputed) for table in tables] if recomputed else tables
+
+
+def _with_verification(table: Table, recomputed: Collection[tuple[str, int]]) -> Table:
+    rows = {
+        row.hash: replace(row, verified="recomputed")
+        if all((row.hash, record.seed) in recomputed for record in row.records)
+        else row
+        for row in table.rows
+    }
+    base = table.reference and rows[table.reference.hash]
+    return replace(table, rows=tuple(rows.values()), reference=base)
 
 
 def distinct(records: Iterable[Record]) -> list[Record]:

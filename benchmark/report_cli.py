@@ -49,9 +49,10 @@ def _tables(args: Sequence[str]) -> int:
         target = given.records or api.DEFAULT_RECORDS
         n = len(api.collect(given.out, target))
         print(f"{n} finished run{'' if n == 1 else 's'} collected in {target}")
-    files = api.report(given.records, given.tables, check=given.check)
+    boards = api.leaderboards(given.records)
+    files = api.report(given.records, given.tables, check=given.check, boards=boards)
     if not given.check:
-        _print_boards(api.leaderboards(given.records))
+        _print_boards(boards)
     print("\n".join(map(str, files)) or "nothing is out of date")
     if given.check and files:
         problem = "Expected tables made from these records, but the ones above differ"

@@ -1,19 +1,21 @@
 """Tables inside hand-written pages: blocks between markers, rendered from records and checked.
 
-A block begins with ``<!-- chain of DATASET: label; label; ... -->`` (differences from step to step)
-or ``<!-- supplies of DATASET: label; ... -->`` (accuracy beside cost) and ends with
-``<!-- end -->``.
+A block begins with ``<!-- chain of DATASET: label; label; ... -->`` (differences from step to
+step), ``<!-- supplies of DATASET: label; ... -->`` (accuracy beside cost) or ``<!-- columns -->``
+(what the keys of a leaderboard's JSON are) and ends with ``<!-- end -->``.
 """
 
 import re
 from collections.abc import Iterable
 
 from benchmark.record_models import Record
+from benchmark.report import text
 from benchmark.report.chain import chain_table
+from benchmark.report.columns import COLUMNS
 from benchmark.report.supplies import supply_table
 
 _BLOCK = re.compile(
-    r"(<!-- (?P<kind>chain|supplies) of (?P<data>[^:]*): (?P<labels>[^>]*?) -->\n)"
+    r"(<!-- (?:(?P<kind>chain|supplies) of (?P<data>[^:]*): (?P<labels>[^>]*?)|columns) -->\n)"
     r".*?(?P<end><!-- end -->)",
     re.DOTALL,
 )
@@ -30,8 +32,15 @@ def render(page: str, records: Iterable[Record]) -> str:
     found = list(records)
 
     def rebuilt(block: re.Match[str]) -> str:
-        labels = [label.strip() for label in block["labels"].split(";")]
-        own = [record for record in found if record.dataset.name == block["data"]]
-        return f"{block[1]}\n{_TABLES[block['kind']](own, labels)}\n{block['end']}"
+        return f"{block[1]}\n{_table(block, found)}\n{block['end']}"
 
     return _BLOCK.sub(rebuilt, page)
+
+
+def _table(block: re.Match[str], records: list[Record]) -> str:
+    if block["kind"] is None:
+        cells = [[text.code_cell(c.name), c.unit or "-", text.escape(c.text)] for c in COLUMNS]
+        return text.markdown_table(["Key", "Unit", "What it is"], cells, 3)
+    labels = [label.strip() for label in block["labels"].split(";")]
+    own = [record for record in records if record.dataset.name == block["data"]]
+    return _TABLES[block["kind"]](own, labels)

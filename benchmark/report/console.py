@@ -1,6 +1,7 @@
 """The small table printed at the end of a run: one line a record, within 80 columns."""
 
 from collections.abc import Sequence
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 from rich.table import Table
@@ -10,7 +11,7 @@ from benchmark.console import duration
 from benchmark.errors import unknown
 from benchmark.record_models import Record
 from benchmark.report import text
-from benchmark.report.length import budget_rule, length
+from benchmark.report.length import title
 
 # Not imported when run: a run prints its table without loading scipy.
 if TYPE_CHECKING:
@@ -39,17 +40,18 @@ def console_table(records: Sequence[Record], convention: str | None = None) -> T
 
 
 def board_table(board: "leaderboard.Table") -> Table:
-    """A leaderboard for the terminal: rank range, method, seeds, All and the shot groups."""
-    key = board.key
-    title = f"{key.dataset}, {key.recipe}{length(board)}, {key.backbone}{budget_rule(board)}"
-    table = Table(title=title, title_justify="left")
+    """A leaderboard for the terminal: by track, rank range, method, seeds, All, shot groups."""
+    table = Table(title=Text(f"{title(board)}; {board.key.backbone}"), title_justify="left")
     table.add_column("Rank")
     table.add_column("Method", overflow="fold")
     for heading in ("Seeds", "All", "Many", "Medium", "Few", "Added"):
         table.add_column(heading, justify="right", no_wrap=True)
-    for number, row in enumerate(board.rows):
-        last = number + 1 == len(board.rows) or board.rows[number + 1].track != row.track
-        table.add_row(*map(Text, _board_cells(row)), end_section=last)
+    for track, rows in groupby(board.rows, lambda row: row.track):
+        table.add_section()
+        table.add_row("", Text(f"track: {track}", style="italic"))
+        for row in rows:
+            grey = "bright_black" if row.ranks is None else ""
+            table.add_row(*map(Text, _board_cells(row)), style=grey)
     return table
 
 

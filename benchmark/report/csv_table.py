@@ -11,7 +11,7 @@ HEADER = (
     "dataset", "protocol", "recipe", "steps_rule", "backbone", "track", "method", "budget",
     "rank_low", "rank_high", "letters", "seeds", "accuracy", "half_width", "convention", "many",
     "medium", "few", "difference", "difference_half_width", "wins", "pairs", "differs", "ece",
-    "images_added", "network_calls", "train_seconds", "one_pool", "experiment",
+    "images_added", "network_calls", "train_seconds", "one_pool", "verified", "experiment",
 )  # fmt: skip
 
 
@@ -46,5 +46,5 @@ def _cells(row: Row, table: Table) -> list[object]:
         _share(gap.mean if gap else None), _share(gap.half_width if gap else None),
         gap.wins if gap else "", gap.n if gap else "", int(row.differs),
         _share(row.ece), row.added, text.number(row.spent.calls, 0),
-        text.number(row.train_seconds, 1), int(row.one_pool), row.hash,
+        text.number(row.train_seconds, 1), int(row.one_pool), row.verified, row.hash,
     ]  # fmt: skip

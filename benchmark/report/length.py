@@ -1,4 +1,4 @@
-"""What a table's title says beside the recipe's name: its length, and what is equal across methods.
+"""What a table's title says: data, imbalance, recipe, its length, and what is equal across methods.
 
 A shortened recipe must not pass for the published one, nor equal network calls for equal images.
 """
@@ -8,6 +8,31 @@ from typing import TYPE_CHECKING
 # Not imported when run: a run prints its table without loading scipy.
 if TYPE_CHECKING:
     from benchmark.leaderboard import Table
+    from benchmark.record_models import Record
+
+
+def title(table: "Table") -> str:
+    """What a table is called: data, recipe and its length, and what is equal if not the images."""
+    recipe = f"{table.key.recipe}{length(table)}{budget_rule(table)}{harness(table)}"
+    return f"{table.key.dataset}{imbalance_factor(table)}: {recipe}"
+
+
+def imbalance_factor(table: "Table") -> str:
+    """The configured imbalance, as a text to put behind the data's name: ", IF 100"."""
+    found = imbalance(table.rows[0].first)
+    return "" if found is None else f", IF {found:g}"
+
+
+def imbalance(record: "Record") -> float | None:
+    """The imbalance factor that the data set was configured with; None where it has none."""
+    settings = record.experiment.config.get("dataset")
+    found = settings.get("imbalance") if isinstance(settings, dict) else None
+    return float(found) if isinstance(found, int | float) else None
+
+
+def harness(table: "Table") -> str:
+    """The protocol of the harness, as a text to put behind the title; "" for the first."""
+    return f", harness protocol {table.key.harness}" if table.key.harness > 1 else ""
 
 
 def length(table: "Table") -> str:

@@ -4,11 +4,20 @@ from collections.abc import Iterable, Sequence
 
 from benchmark import stats
 from benchmark.leaderboard import Row, Table
+from benchmark.record_models import Design
 from benchmark.report import text
-from benchmark.report.length import budget_rule, length
+from benchmark.report.length import title
 
 REPORT_COMMAND = "python -m benchmark report"
 ODD_CALLS = "†"
+RANK_TESTS: dict[Design, str] = {
+    "blocked": "paired t tests on common seeds",
+    "independent": "t tests with pooled variance",
+}
+REFERENCE_TESTS: dict[Design, str] = {
+    "blocked": "paired t tests with Holm's correction",
+    "independent": "Dunnett's test",
+}
 PROTOCOL_NOTES = {
     "iso_nfe": "every method spends the same network calls on its images, guidance counted as two "
     "and fitting included; the counts follow from that",
@@ -17,21 +26,20 @@ PROTOCOL_NOTES = {
     "iso_training": "every method takes the optimiser steps that the recipe gives on the plain "
     "long-tailed set",
 }
+SEEDS_NOTE = f"Fewer than {stats.MIN_SEEDS} seeds: grey and unranked (-)"
 _LEFT = 4
 
 
 def render(table: Table) -> str:
     """The whole file of one table."""
-    title = f"# {heading(table)}\n"
+    head = f"# {heading(table)}\n"
     lines = "".join(f"- {note}\n" for note in notes(table))
-    return f"{title}\n{body(table)}\n{lines}\n## Commands\n\n{commands(table)}"
+    return f"{head}\n{body(table)}\n{lines}\n## Commands\n\n{commands(table)}"
 
 
 def heading(table: Table) -> str:
     """The title of a table: data, recipe and its length, and what is equal if not the images."""
-    key = table.key
-    rule = text.escape(budget_rule(table))
-    return f"{text.escape(key.dataset)}: {text.escape(key.recipe)}{length(table)}{rule}"
+    return text.escape(title(table))
 
 
 def body(table: Table) -> str:
@@ -45,12 +53,12 @@ def body(table: Table) -> str:
 
 
 def _cells(row: Row, table: Table) -> list[str]:
-    strong = "**" if row.may_be_first else ""
+    strong = emphasis(row)
     many, medium, few = (text.percent(value) for value in row.groups)
     is_base = table.reference is not None and row.hash == table.reference.hash
     gap = "reference" if is_base else text.difference(row.difference) + "*" * row.differs
     return [
-        strong + text.ranks(row.ranks) + (f" {row.letters}" if row.letters else "") + strong,
+        _rank(row),
         strong + text.escape(row.label) + strong,
         row.track,
         text.escape(row.first.budget.label),
@@ -66,6 +74,18 @@ def _cells(row: Row, table: Table) -> list[str]:
         text.number(row.train_seconds, 1),
         text.code_cell(row.hash),
     ]
+
+
+def emphasis(row: Row) -> str:
+    """Bold where the range of ranks holds 1, italics for grey where the row has no rank."""
+    return "**" if row.may_be_first else "*" if row.ranks is None else ""
+
+
+def _rank(row: Row) -> str:
+    if row.ranks is None:
+        return text.NONE
+    letters = f" {row.letters}" if row.letters else ""
+    return f"{emphasis(row)}{text.ranks(row.ranks)}{letters}{emphasis(row)}"
 
 
 def calls_cell(row: Row) -> str:
@@ -94,7 +114,8 @@ def _setting_notes(table: Table) -> list[str]:
     split = records[0].dataset.split
     devices = {record.cost.training.device for record in records}
     return [
-        f"Data: {text.escape(key.dataset)}, protocol {key.protocol}, split rule "
+        f"Data: {text.escape(key.dataset)}, protocol {key.protocol} (of the harness "
+        f"{key.harness}), split rule "
         f"{text.escape(split.rule)} ({text.code(key.split_rule)}).",
         f"Recipe: {text.escape(key.recipe)} ({text.code(key.recipe_hash)}); steps fixed by "
         f"{key.steps_rule}, {steps} in all; weights: {key.selection}.",
@@ -121,18 +142,27 @@ def _seconds_note(rows: Sequence[Row]) -> list[str]:
 
 
 def _reading_notes(table: Table) -> list[str]:
-    blocked = table.design == "blocked"
-    test = "paired t tests on common seeds" if blocked else "t tests with pooled variance"
-    base = "paired t tests with Holm's correction" if blocked else "Dunnett's test"
     return [
         "All: mean over seeds ± half-width of the 95 % Student interval, percent. Many, Medium, "
         f"Few: by real training counts, convention {text.escape(table.convention)}.",
         f"Ranks hold within a track: a range runs from 1 + rows significantly better to k - rows "
         f"significantly worse; rows that share a letter are not told apart ({table.design} "
-        f"design: {test}, Holm's correction, 5 %). Bold: the range holds 1. Fewer than "
-        f"{stats.MIN_SEEDS} seeds: unranked (-).",
-        f"\\*: differs from the reference ({base}, 5 %).",
+        f"design: {RANK_TESTS[table.design]}, Holm's correction, 5 %). Bold: the range holds 1. "
+        f"{SEEDS_NOTE}; Markdown shows grey as italics.",
+        f"\\*: differs from the reference ({REFERENCE_TESTS[table.design]}, 5 %).",
+        verified_note(table.rows),
     ]
+
+
+def verified_note(rows: Sequence[Row]) -> str:
+    """Which rows were recomputed from predictions, and which are only as their records say."""
+    stated = [text.escape(row.label) for row in rows if row.verified == "stated"]
+    if len(stated) == len(rows):
+        return (
+            "Verified: none; no predictions lie beside the records, which are taken at their word."
+        )
+    rest = f", except {', '.join(_unique(stated))} (as the records say)" if stated else ""
+    return f"Verified: every metric was recomputed from the predictions beside the records{rest}."
 
 
 def _row_notes(rows: Sequence[Row]) -> list[str]:

@@ -8,11 +8,12 @@ from benchmark.errors import IntegrityError
 from benchmark.files import has_text, write_text
 from benchmark.leaderboard import Table, build
 from benchmark.record_models import Record
-from benchmark.report import cost_table, csv_table, markdown, text
-from benchmark.report.length import budget_rule
+from benchmark.report import cost_table, csv_table, json_table, latex, markdown, text
+from benchmark.report.length import budget_rule, imbalance_factor
+from benchmark.report.verified import recomputed
 
 INDEX = "README.md"
-_OURS = re.compile(r"^[a-z0-9.-]+-[0-9a-f]{8}(\.cost)?\.(md|csv)$")
+_OURS = re.compile(r"^[a-z0-9.-]+-[0-9a-f]{8}(\.(md|csv|json|tex)|\.cost\.(md|csv))$")
 
 
 def read_all(records_dir: Path) -> list[Record]:
@@ -21,14 +22,33 @@ def read_all(records_dir: Path) -> list[Record]:
     Raises:
         IntegrityError: a file is no valid record; names the first one and how many there are.
     """
-    found = [item for _, item in records.find(records_dir)]
-    broken = [item for item in found if not isinstance(item, Record)]
+    return [record for _, record in _read(records_dir)]
+
+
+def _read(records_dir: Path) -> list[tuple[Path, Record]]:
+    found = list(records.find(records_dir))
+    broken = [item for _, item in found if not isinstance(item, Record)]
     if broken:
         more = f" (and {len(broken) - 1} more)" if len(broken) > 1 else ""
         raise IntegrityError(
             f"{broken[0].problem}{more}", where=broken[0].where, todo=broken[0].todo
         )
-    return [item for item in found if isinstance(item, Record)]
+    return [(path, item) for path, item in found if isinstance(item, Record)]
+
+
+def boards(records_dir: Path, reference: str | None = None) -> list[Table]:
+    """The leaderboards of a folder, whose metrics are recomputed where predictions are at hand.
+
+    Raises:
+        IntegrityError: a record is broken, or contradicts another or its predictions.
+    """
+    found = _read(records_dir)
+    return build([record for _, record in found], reference, recomputed(found))
+
+
+def records_of(tables: list[Table]) -> list[Record]:
+    """All records behind some leaderboards."""
+    return [record for table in tables for row in table.rows for record in row.records]
 
 
 def file_stem(table: Table) -> str:
@@ -42,12 +62,21 @@ def file_stem(table: Table) -> str:
 
 
 def render_all(found: list[Record], reference: str | None = None) -> dict[str, str]:
+    """The text of every file of the tables' folder, by file name; nothing is verified."""
+    return render(build(found, reference))
+
+
+def render(tables: list[Table]) -> dict[str, str]:
     """The text of every file of the tables' folder, by file name."""
-    tables = build(found, reference)
     files = {INDEX: _index(tables)}
     for table in tables:
         stem = file_stem(table)
-        files |= {f"{stem}.md": markdown.render(table), f"{stem}.csv": csv_table.render(table)}
+        files |= {
+            f"{stem}.md": markdown.render(table),
+            f"{stem}.csv": csv_table.render(table),
+            f"{stem}.json": json_table.render(table),
+            f"{stem}.tex": latex.render(table, stem),
+        }
         files |= _cost_files(stem, table)
     return files
 
@@ -63,26 +92,28 @@ def _cost_files(stem: str, table: Table) -> dict[str, str]:
 
 
 def _index(tables: list[Table]) -> str:
-    lines = [
-        [
-            f"[{text.escape(table.key.dataset)}]({file_stem(table)}.md)",
-            text.escape(table.key.recipe + budget_rule(table)),
-            table.key.steps_rule,
-            text.escape(table.key.backbone),
-            table.key.selection,
-            str(len(table.rows)),
-            str(sum(row.accuracy.n for row in table.rows)),
-        ]
-        for table in tables
-    ]
-    header = ["Data", "Recipe", "Steps fixed by", "Backbone", "Weights", "Rows", "Runs"]
-    body = text.markdown_table(header, lines, 5)
+    header = ["Data", "Recipe", "Steps fixed by", "Backbone", "Weights", "Also as", "Rows", "Runs"]
+    body = text.markdown_table(header, [_index_line(table) for table in tables], 6)
     made = f"Rebuilt from the records by {text.code(markdown.REPORT_COMMAND)}."
     return f"# Leaderboards\n\n{body}\n{made}\n"
 
 
+def _index_line(table: Table) -> list[str]:
+    key, stem = table.key, file_stem(table)
+    return [
+        f"[{text.escape(key.dataset + imbalance_factor(table))}]({stem}.md)",
+        text.escape(key.recipe + budget_rule(table)),
+        key.steps_rule,
+        text.escape(key.backbone),
+        key.selection,
+        " ".join(f"[{name}]({stem}.{name})" for name in ("csv", "json", "tex")),
+        str(len(table.rows)),
+        str(sum(row.accuracy.n for row in table.rows)),
+    ]
+
+
 def write(records_dir: Path, tables_dir: Path, reference: str | None = None) -> list[Path]:
-    """Write every table as Markdown and CSV with an index; drop tables without records.
+    """Write every table in all formats with an index; drop tables without records.
 
     Only files named as this function names them are ever removed.
 
@@ -90,10 +121,14 @@ def write(records_dir: Path, tables_dir: Path, reference: str | None = None) -> 
         The files written, in order of name.
 
     Raises:
-        IntegrityError: a record is broken or contradicts another.
+        IntegrityError: a record is broken, or contradicts another or its predictions.
         StorageError: the disk is full or the folder cannot be written.
     """
-    files = render_all(read_all(records_dir), reference)
+    return save(render(boards(records_dir, reference)), tables_dir)
+
+
+def save(files: dict[str, str], tables_dir: Path) -> list[Path]:
+    """Write the files of the tables' folder and drop those of other tables; see ``write``."""
     for name, content in files.items():
         write_text(tables_dir / name, content)
     for name in _extra(tables_dir, files):
@@ -108,11 +143,15 @@ def check(records_dir: Path, tables_dir: Path, reference: str | None = None) -> 
         Files that differ, are missing, or belong to no record; empty if all agree.
 
     Raises:
-        IntegrityError: a record is broken or contradicts another.
+        IntegrityError: a record is broken, or contradicts another or its predictions.
     """
-    files = render_all(read_all(records_dir), reference)
-    differing = [name for name, text_ in files.items() if not has_text(tables_dir / name, text_)]
-    return [tables_dir / name for name in sorted(differing + _extra(tables_dir, files))]
+    return differing(render(boards(records_dir, reference)), tables_dir)
+
+
+def differing(files: dict[str, str], tables_dir: Path) -> list[Path]:
+    """Files of the tables' folder that are not as they should be; see ``check``."""
+    found = [name for name, content in files.items() if not has_text(tables_dir / name, content)]
+    return [tables_dir / name for name in sorted(found + _extra(tables_dir, files))]
 
 
 def _extra(folder: Path, files: dict[str, str]) -> list[str]:

@@ -1,15 +1,17 @@
 """Tables on disk: hand edits, two writers at once, broken records, hostile labels."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from benchmark import records
+from benchmark import metrics, records
 from benchmark.errors import IntegrityError
+from benchmark.files import sha256_file
 from benchmark.report import tables
-from tests.fixtures.records import make_record
+from tests.fixtures.records import make_predictions, make_record
 
 WRITE = (
     "import sys; from pathlib import Path; from benchmark.report import tables\n"
@@ -35,25 +37,28 @@ def test_written_tables_check(source: Path, tmp_path: Path) -> None:
     written = tables.write(source, tmp_path / "tables")
     assert [path.name for path in written] == names(tmp_path / "tables")
     assert tables.check(source, tmp_path / "tables") == []
-    assert {path.suffix for path in written} == {".md", ".csv"}
+    assert {path.suffix for path in written} == {".md", ".csv", ".json", ".tex"}
 
 
 def test_hand_edits_missing_and_stale_files_are_found(source: Path, tmp_path: Path) -> None:
     folder = tmp_path / "tables"
-    index, data, table = sorted(tables.write(source, folder), key=lambda p: p.name)
+    index, data, _, table, latex = sorted(tables.write(source, folder), key=lambda p: p.name)
     table.write_text(table.read_text().replace("50", "51"))
     data.unlink()
-    stale = folder / "old-p1-00000000.md"
-    stale.write_text("old")
+    latex.write_text(latex.read_text() + " ")
+    stale = [folder / f"old-p1-00000000.{ending}" for ending in ("md", "json", "cost.csv")]
+    for path in stale:
+        path.write_text("old")
     (folder / "notes.md").write_text("mine")
-    assert sorted(tables.check(source, folder)) == sorted([data, table, stale])
+    assert sorted(tables.check(source, folder)) == sorted([data, table, latex, *stale])
     tables.write(source, folder)
     assert tables.check(source, folder) == []
-    assert not stale.exists() and (folder / "notes.md").read_text() == "mine" and index.exists()
+    assert not any(path.exists() for path in stale)
+    assert (folder / "notes.md").read_text() == "mine" and index.exists()
 
 
 def test_nothing_written_yet_is_a_difference(source: Path, tmp_path: Path) -> None:
-    assert len(tables.check(source, tmp_path / "absent")) == 3
+    assert len(tables.check(source, tmp_path / "absent")) == 5
 
 
 def test_no_records_give_an_empty_index(tmp_path: Path) -> None:
@@ -97,3 +102,48 @@ def test_hostile_labels_stay_in_their_cells(source: Path, tmp_path: Path) -> Non
             assert "[l](" not in content.replace("\\[l\\](", "")
             rows = [line.replace("\\|", "") for line in content.splitlines() if line[:1] == "|"]
             assert len({line.count("|") for line in rows}) == 1
+
+
+def with_predictions(folder: Path, correct: tuple[int, ...], seed: int) -> Path:
+    """A record with its predictions beside it."""
+    file = folder / f"s{seed}" / "preds.npz"
+    metrics.save_predictions(file, make_predictions(correct, 100, seed))
+    record = make_record(correct, seed, predictions__sha256=sha256_file(file))
+    records.save(file.with_name("record.json"), record)
+    return file
+
+
+def test_rows_with_predictions_are_recomputed_and_the_others_only_stated(tmp_path: Path) -> None:
+    for seed in range(3):
+        with_predictions(tmp_path, (90, 60, 30, 20 + seed), seed)
+    (table,) = tables.boards(tmp_path)
+    assert [row.verified for row in table.rows] == ["recomputed"]
+    assert "Verified: every metric was recomputed from" in tables.markdown.render(table)
+    (tmp_path / "s1" / "preds.npz").unlink()
+    (table,) = tables.boards(tmp_path)
+    assert [row.verified for row in table.rows] == ["stated"]
+    assert "Verified: none; no predictions" in tables.markdown.render(table)
+
+
+def test_predictions_that_were_changed_stop_the_tables(tmp_path: Path) -> None:
+    file = with_predictions(tmp_path, (90, 60, 30, 20), 0)
+    file.write_bytes(file.read_bytes() + b"x")
+    with pytest.raises(IntegrityError, match=r"predictions that the record names, but got others"):
+        tables.write(tmp_path, tmp_path / "tables")
+
+
+def test_metrics_that_predictions_do_not_give_stop_the_tables(tmp_path: Path) -> None:
+    file = with_predictions(tmp_path, (90, 60, 30, 20), 0)
+    # a record that agrees with itself, but was made from other predictions
+    forged = make_record((99, 60, 30, 20), predictions__sha256=sha256_file(file))
+    records.save(file.with_name("record.json"), forged)
+    with pytest.raises(IntegrityError, match=r"own metrics, but got metrics\.accuracy.*check rec"):
+        tables.write(tmp_path, tmp_path / "tables")
+
+
+def test_hostile_labels_are_plain_values_in_json_and_inert_in_latex(tmp_path: Path) -> None:
+    label = 'x"} </script> \\input{y} & %'
+    records.save(tmp_path / "r" / "record.json", make_record(experiment__label=label))
+    written = {path.suffix: path for path in tables.write(tmp_path / "r", tmp_path / "t")}
+    assert json.loads(written[".json"].read_text())["rows"][0]["method"] == label
+    assert "\\input{" not in written[".tex"].read_text()

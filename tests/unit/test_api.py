@@ -126,7 +126,7 @@ def test_report_writes_and_then_finds_nothing_to_do(collected: Path, tmp_path: P
     assert not tables.exists()
     written = api.report(collected, tables)
     assert sorted(stale) == written
-    assert {path.suffix for path in written} == {".md", ".csv"}
+    assert {path.suffix for path in written} == {".md", ".csv", ".json", ".tex"}
     assert api.report(collected, tables, check=True) == []
     written[-1].write_text("edited")
     assert api.report(collected, tables, check=True) == [written[-1]]

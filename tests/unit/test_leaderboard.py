@@ -13,58 +13,14 @@ from benchmark import leaderboard
 from benchmark.errors import IntegrityError, UsageError
 from benchmark.files import content_hash
 from benchmark.generation.cost import GenerationCost
-from benchmark.leaderboard import Table, build
+from benchmark.leaderboard import build
 from benchmark.record_models import Record
 from benchmark.report import cost_table, csv_table, markdown
 from benchmark.report.chain import chain_table
 from benchmark.report.console import console_table
 from benchmark.report.tables import file_stem, render_all
+from tests.fixtures.boards import COST, GENERATED, POOL, board, one, runs
 from tests.fixtures.records import make_record
-
-POOL = {
-    "key": "p", "pool_seed": 0, "ids_hash": "i", "images": 40, "generator": {"name": "tiny"},
-    "replicated_with_seed": False,
-}  # fmt: skip
-COST = GenerationCost(
-    candidates=40, accepted=40, network_calls_predicted=800, network_calls_measured=800,
-    device_seconds=3.0, flops=2e9, device="card", pool_key="p", pool_candidates=60,
-    pool_network_calls=1200, pool_device_seconds=4.5,
-)  # fmt: skip
-GENERATED: dict[str, Any] = {
-    "method__track": "synthetic", "pool": POOL, "cost__generation": COST,
-    "budget__label": "add 10", "budget__add": (10,) * 4,
-    "dataset__counts_train": (110, 30, 18, 12), "dataset__n_train": 170,
-    "method__knowledge": ("outside images",),
-}  # fmt: skip
-
-
-def runs(label: str, base: int, seeds: int = 4, **changes: Any) -> list[Record]:
-    """Runs of one experiment whose accuracies rise with ``base`` and wobble with the seed."""
-    offset = sum(map(ord, label))
-    return [
-        make_record(
-            (base, base - 10, base - 20, base - 30 + (seed * 7 + offset) % 3),
-            seed,
-            **{"experiment__label": label, "experiment__hash": f"h-{label}", **changes},
-        )
-        for seed in range(seeds)
-    ]
-
-
-def board() -> list[Record]:
-    parts = ({"name": "x", "version": 1, "origin": "o", "settings": {"a": 1}},) * 2
-    return [
-        *runs("plain", 60),
-        *runs("better", 80, method__stack=parts),
-        *runs("close", 80, method__stack=parts),
-        *runs("drawn", 90, **GENERATED),
-        *runs("single", 99, seeds=1, method__stack=parts),
-    ]
-
-
-def one(records: list[Record], **options: Any) -> Table:
-    (table,) = build(records, **options)
-    return table
 
 
 def test_tracks_are_ranked_within_and_shown_across() -> None:
