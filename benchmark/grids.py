@@ -6,6 +6,7 @@ that the command line takes. An experiment is a row's entries followed by a colu
 be defined for several data sets, of which a command line names one.
 """
 
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -16,6 +17,7 @@ import yaml
 from benchmark.config import PositiveInt, parse
 from benchmark.errors import UsageError, unknown
 from benchmark.paths import config_dir
+from benchmark.presets import Preset, read_preset
 from benchmark.registry import yaml_names
 
 Kind = Literal["table", "matrix", "curves"]
@@ -32,6 +34,7 @@ class Variant:
         seeds: runs of each experiment.
         rows: in place of the grid's own.
         columns: in place of the grid's own.
+        curves: in place of the grid's own.
         skip: names of rows that make no sense on this data set.
     """
 
@@ -39,6 +42,7 @@ class Variant:
     seeds: PositiveInt | None = None
     rows: Entries = field(default_factory=dict)
     columns: Entries = field(default_factory=dict)
+    curves: Entries = field(default_factory=dict)
     skip: tuple[str, ...] = ()
 
 
@@ -125,6 +129,7 @@ def on(grid: Grid, dataset: str | None = None) -> Grid:
         seeds=own.seeds or grid.seeds,
         rows={name: entry for name, entry in rows.items() if name not in own.skip},
         columns=own.columns or grid.columns,
+        curves=own.curves or grid.curves,
         dataset=chosen,
     )
 
@@ -170,10 +175,34 @@ def run_defaults() -> dict[str, str]:
 
 
 def canonical(words: Sequence[str]) -> frozenset[str]:
-    """Words as a set, without those that say what holds anyway."""
+    """Words as a set: presets spelled out, without what holds anyway and Hydra's "+"."""
     defaults = run_defaults()
-    pairs = ((word, *word.partition("=")[::2]) for word in words)
+    plain = [part for word in words for part in _spelled_out(word.lstrip("+"))]
+    pairs = ((word, *word.partition("=")[::2]) for word in plain)
     return frozenset(word for word, key, value in pairs if defaults.get(key) != value)
+
+
+def _spelled_out(word: str) -> list[str]:
+    """A method with its presets as stacks, beside what they set themselves; others as they are."""
+    key, _, value = word.partition("=")
+    if key != "method":
+        return [word]
+    names = [name.strip() for name in value.strip("[]").split(",")]
+    parts = [shlex.split(_presets()[n].words) if n in _presets() else [n] for n in names]
+    stack = [name.removeprefix("method=[").removesuffix("]") for name, *_ in parts]
+    return [f"method=[{','.join(stack)}]", *(own for _, *settings in parts for own in settings)]
+
+
+@cache
+def _presets() -> dict[str, Preset]:
+    """Presets by name: the methods whose files have a list of defaults."""
+    found = {}
+    for name in yaml_names("method"):
+        with (config_dir() / "method" / f"{name}.yaml").open(encoding="utf-8") as file:
+            values: Any = yaml.safe_load(file) or {}
+        if "defaults" in values:
+            found[name] = read_preset(name, values)
+    return found
 
 
 def chosen(grid: Grid, rows: Sequence[str] | None, columns: Sequence[str] | None) -> Grid:
