@@ -14,10 +14,11 @@ from typing import Any, Literal
 
 import yaml
 
+from benchmark import identity
 from benchmark.config import PositiveInt, parse
 from benchmark.errors import UsageError, unknown
 from benchmark.paths import config_dir
-from benchmark.presets import Preset, read_preset
+from benchmark.presets import Preset, word
 from benchmark.registry import yaml_names
 
 Kind = Literal["table", "matrix", "curves"]
@@ -113,7 +114,21 @@ def load_file(name: str) -> Grid:
         raise unknown("grid", name, yaml_names("grid"), where="grid")
     with (config_dir() / "grid" / f"{name}.yaml").open(encoding="utf-8") as file:
         values: Any = yaml.safe_load(file)
-    return parse(Grid, values if isinstance(values, Mapping) else {}, f"grid={name}")
+    return parsed(values if isinstance(values, Mapping) else {}, f"grid={name}")
+
+
+def parsed(values: Mapping[str, Any], where: str) -> Grid:
+    """A grid from plain values.
+
+    Raises:
+        UsageError: unknown or missing key, wrong type, impossible value.
+    """
+    datasets = values.get("datasets") or {}
+    if isinstance(datasets, Mapping):
+        # inside a mapping, parse lets a key pass that nothing is called
+        for name, own in datasets.items():
+            parse(Variant, own, f"{where}.datasets.{name}")
+    return parse(Grid, values, where)
 
 
 def on(grid: Grid, dataset: str | None = None) -> Grid:
@@ -176,33 +191,59 @@ def run_defaults() -> dict[str, str]:
 
 def canonical(words: Sequence[str]) -> frozenset[str]:
     """Words as a set: presets spelled out, without what holds anyway and Hydra's "+"."""
-    defaults = run_defaults()
-    plain = [part for word in words for part in _spelled_out(word.lstrip("+"))]
-    pairs = ((word, *word.partition("=")[::2]) for word in plain)
-    return frozenset(word for word, key, value in pairs if defaults.get(key) != value)
+    plain = [part for each in words for part in _spelled_out(each.lstrip("+"))]
+    pairs = {each: each.partition("=")[::2] for each in plain}
+    chosen = run_defaults() | dict(pairs.values())
+    return frozenset(
+        each
+        for each, (key, value) in pairs.items()
+        if run_defaults().get(key) != value and _shipped(key, chosen) != value
+    )
 
 
-def _spelled_out(word: str) -> list[str]:
+def _shipped(key: str, chosen: Mapping[str, str]) -> str | None:
+    """The value that a setting has in the file that is chosen for its group, as a word has it."""
+    group, _, name = key.partition(".")
+    if not name or group not in _GROUPS[:-1]:
+        return None
+    return _settings(group, chosen[group]).get(name)
+
+
+@cache
+def _settings(group: str, choice: str) -> dict[str, str]:
+    path = config_dir() / group / f"{choice}.yaml"
+    if not path.is_file():
+        return {}
+    with path.open(encoding="utf-8") as file:
+        values: Any = yaml.safe_load(file)
+    return {str(key): word(value) for key, value in values.items()}
+
+
+def _spelled_out(text: str) -> list[str]:
     """A method with its presets as stacks, beside what they set themselves; others as they are."""
-    key, _, value = word.partition("=")
-    if key != "method":
-        return [word]
-    names = [name.strip() for name in value.strip("[]").split(",")]
-    parts = [shlex.split(_presets()[n].words) if n in _presets() else [n] for n in names]
-    stack = [name.removeprefix("method=[").removesuffix("]") for name, *_ in parts]
-    return [f"method=[{','.join(stack)}]", *(own for _, *settings in parts for own in settings)]
+    if not text.startswith("method="):
+        return [text]
+    known = [_presets()[name] for name in _names(text) if name in _presets()]
+    settings = [own for preset in known for own in shlex.split(preset.words)[1:]]
+    return [f"method=[{','.join(components([text]))}]", *settings]
+
+
+def components(words: Sequence[str]) -> tuple[str, ...]:
+    """The stack that words name, with those of presets."""
+    named = [name for each in words if each.startswith("method=") for name in _names(each)]
+    presets = _presets()
+    return tuple(
+        part for name in named for part in (presets[name].stack if name in presets else (name,))
+    )
+
+
+def _names(method: str) -> list[str]:
+    return [name.strip() for name in method.partition("=")[2].strip("[]").split(",")]
 
 
 @cache
 def _presets() -> dict[str, Preset]:
-    """Presets by name: the methods whose files have a list of defaults."""
-    found = {}
-    for name in yaml_names("method"):
-        with (config_dir() / "method" / f"{name}.yaml").open(encoding="utf-8") as file:
-            values: Any = yaml.safe_load(file) or {}
-        if "defaults" in values:
-            found[name] = read_preset(name, values)
-    return found
+    return identity.presets()
 
 
 def chosen(grid: Grid, rows: Sequence[str] | None, columns: Sequence[str] | None) -> Grid:
