@@ -1,11 +1,13 @@
 """A grid as a page: the table, the curves or the matrix, and the commands of what is missing."""
 
+import math
 from collections.abc import Sequence
 
 from benchmark import stats
 from benchmark.grid_results import Curve, GridResult, Place, curves
 from benchmark.grids import cells
 from benchmark.leaderboard import Row
+from benchmark.pool_variance import Components, families
 from benchmark.report import csv_table, matrix, text
 from benchmark.stats import Difference
 
@@ -18,7 +20,7 @@ HEADER = (
 
 def render(made: GridResult) -> str:
     """The whole page."""
-    parts = [_head(made), _body(made), _missing(made), _commands(made)]
+    parts = [_head(made), _body(made), _spread(made), _missing(made), _commands(made)]
     return "\n".join(part for part in parts if part)
 
 
@@ -44,9 +46,10 @@ def _body(made: GridResult) -> str:
     return "\n".join(_column(made, column) for column in made.grid.columns)
 
 
-def reference(made: GridResult) -> Row | None:
-    """The first cell with records: what the others are compared with."""
-    return next(iter(made.found.values()), None)
+def reference(made: GridResult, column: str | None = None) -> Row | None:
+    """The first cell with records, of one column or of all: what the others are compared with."""
+    rows = (row for place, row in made.found.items() if column in (None, place[1]))
+    return next(rows, None)
 
 
 def gap(row: Row, base: Row | None) -> Difference | None:
@@ -63,16 +66,17 @@ _COLUMNS = ["Seeds", "All", "Many", "Medium", "Few", "Difference", "Images added
 
 def _column(made: GridResult, column: str) -> str:
     rows = {row: made.found[row, column] for row in made.grid.rows if (row, column) in made.found}
-    if not rows:
+    base = reference(made, column)
+    if base is None:
         return ""
-    base = next(iter(rows.values()))
     marks = _told_apart(list(rows.values()), base)
     lines = [
         [text.escape(name), *_cells(row, base, row.hash in marks)] for name, row in rows.items()
     ]
     title = f"## {text.escape(column)}\n\n" if column else ""
     first = text.escape(next(iter(rows)))
-    note = f"Difference: to {first}, by seed. \\*: below 5 % after Holm's correction.\n"
+    how = ", by seed" if base.first.dataset.design == "blocked" else ""
+    note = f"Difference: to {first}{how}. \\*: below 5 % after Holm's correction.\n"
     return f"{title}{text.markdown_table(['', *_COLUMNS], lines)}\n{note}"
 
 
@@ -112,6 +116,37 @@ def _curve(curve: Curve, base: Row | None) -> str:
 
 def _number(value: float) -> str:
     return f"{value:,.0f}" if value >= 100 else f"{value:g}"
+
+
+def _spread(made: GridResult) -> str:
+    """Variance of pools and of seeds, for families of runs in which the two are crossed."""
+    records = [record for row in made.found.values() for record in row.records]
+    lines = [
+        [
+            text.escape(family.label), f"{len(found.pools)} x {len(found.seeds)}",
+            text.estimate(found.mean),
+            *(text.percent(math.sqrt(v)) for v in (found.pool, found.seed, found.rest)),
+            text.percent(found.pool_share, 0),
+        ]
+        for family in families(records)
+        if isinstance(found := family.components(), Components)
+    ]  # fmt: skip
+    if not lines:
+        return ""
+    header = [
+        "",
+        "Pools x seeds",
+        "All",
+        "SD of pools",
+        "SD of seeds",
+        "SD of the rest",
+        "Pools, %",
+    ]
+    said = (
+        "Standard deviations in points, by the method of moments; the last column is the pools' "
+        "share of one run's variance. Where the split follows the seed, it is part of the seeds'.\n"
+    )
+    return f"## Pools and seeds\n\n{text.markdown_table(header, lines)}\n{said}"
 
 
 def _missing(made: GridResult) -> str:
@@ -155,9 +190,7 @@ def _csv_cells(
     made: GridResult, row: str, column: str, x: dict[tuple[str, str], float]
 ) -> list[object]:
     own = made.found[row, column]
-    found = (
-        matrix.gain(made, row, column) if made.grid.kind == "matrix" else gap(own, reference(made))
-    )
+    found = _compared(made, row, column)
     place = x.get((row, own.hash))
     return [
         made.name, made.grid.dataset, row, column, "" if place is None else f"{place:g}",
@@ -167,6 +200,14 @@ def _csv_cells(
         found.n if found else "", found.p if found else "", own.added,
         text.number(own.spent.calls, 0), own.hash, own.first.command,
     ]  # fmt: skip
+
+
+def _compared(made: GridResult, row: str, column: str) -> Difference | None:
+    """A cell's difference as the page has it: to the plain one, the column's first, the first."""
+    if made.grid.kind == "matrix":
+        return matrix.gain(made, row, column)
+    base = reference(made, column if made.grid.kind == "table" else None)
+    return gap(made.found[row, column], base)
 
 
 def _share(value: float | None) -> str:
