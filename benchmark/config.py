@@ -150,6 +150,7 @@ class PlumbingConfig:
         progress: show progress bars.
         share_stages: take over a stage that another run trained under the same conditions, and
             keep the own ones for others; results are the same either way.
+        save_weights: keep the deployed network beside the record.
         beside: components whose runs are printed beside this one, run first where missing.
     """
 
@@ -162,6 +163,7 @@ class PlumbingConfig:
     wandb: Literal["disabled", "offline", "online"]
     progress: bool
     share_stages: bool
+    save_weights: bool
     beside: tuple[str, ...]
 
 

@@ -26,7 +26,6 @@ from benchmark import checkpoints, evaluate
 from benchmark.checkpoints import weights_hash
 from benchmark.component import ORIGINS, Component, ImageRequest, Net, Stage
 from benchmark.config import parse
-from benchmark.job import Job, SharedStages, StagePlan
 from benchmark.optim import below, trains
 from benchmark.pairs import built_in_pieces, pair_problems
 from benchmark.stage_store import StageStore
@@ -46,6 +45,7 @@ from benchmark.tiny import (
     tiny_task,
 )
 from benchmark.train import train
+from benchmark.untrained import Untrained
 
 
 @dataclass(frozen=True)
@@ -318,7 +318,7 @@ class _Runner:
             checkpoints.save(path, dict(module.state_dict()))
             with global_seeds(3):
                 again, other = self.train(self.watch(), shared=store, recipe=short)
-            blank, fresh = self.train(self.watch(), shared=_Untrained(), recipe=short)
+            blank, fresh = self.train(self.watch(), shared=Untrained(), recipe=short)
             loaded = fresh.deploy(blank, task)
             loaded.load_state_dict(checkpoints.load(path, torch.device("cpu")))
         if other.seen:
@@ -331,19 +331,6 @@ class _Runner:
 
     def pairs(self) -> str:
         return next(pair_problems(self.pieces[0], built_in_pieces()), "")
-
-
-class _Untrained(SharedStages):
-    """Takes every stage over from nowhere, so that the network is as its stages make it."""
-
-    def keys(self, job: Job, plans: list[StagePlan]) -> list[str]:
-        return [plan.stage.name for plan in plans]
-
-    def load(self, key: str, net: Net, job: Job) -> dict[str, Any]:
-        return {"seconds": 0.0, "input_seconds": 0.0, "history": []}
-
-    def save(self, key: str, net: Net, took: dict[str, Any]) -> None:
-        raise AssertionError("no stage is trained")
 
 
 def _kill_points(seen: Sequence[Seen]) -> list[tuple[str, int]]:

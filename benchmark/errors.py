@@ -57,10 +57,22 @@ class StorageError(BenchError):
     exit_code = 5
 
 
+class Inconclusive(BenchError):
+    """The runs at hand show neither that numbers are as good nor that they are worse (code 6)."""
+
+    exit_code = 6
+
+
 class Interrupted(BenchError):
     """Stopped by Ctrl-C or SIGTERM after saving what was done (exit code 130)."""
 
     exit_code = 130
+
+
+def one_line(error: BaseException, limit: int = 200) -> str:
+    """What another library's error says, on one line of at most ``limit`` characters."""
+    said = " ".join(str(error).split()) or type(error).__name__
+    return said if len(said) <= limit else said[: limit - 3] + "..."
 
 
 def nearest(name: str, allowed: Iterable[str], limit: int = 3) -> list[str]:

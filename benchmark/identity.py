@@ -9,14 +9,17 @@ import dataclasses
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from benchmark.component import Component
 from benchmark.paths import config_dir
 from benchmark.presets import Preset, read_preset
 from benchmark.registry import COMPONENTS, yaml_names
+
+# not imported when run: pages of methods are made without torch
+if TYPE_CHECKING:
+    from benchmark.component import Component
 
 PROTOCOL = 1
 
@@ -42,7 +45,7 @@ def _neutral(field: "dataclasses.Field[Any]", value: Any) -> bool:
     return False
 
 
-def describe_component(part: Component) -> dict[str, Any]:
+def describe_component(part: "Component") -> dict[str, Any]:
     """Name, version and settings of a component, as hashed."""
     return {"name": part.name, "version": part.version, "settings": plain(part.config)}
 
@@ -69,7 +72,7 @@ def presets() -> dict[str, Preset]:
     }
 
 
-def label(parts: tuple[Component, ...], note: str = "") -> str:
+def label(parts: "tuple[Component, ...]", note: str = "") -> str:
     """A readable name of a stack: a preset's, or the components', with settings that differ.
 
     ``note`` stands after the settings.
@@ -86,13 +89,13 @@ def label(parts: tuple[Component, ...], note: str = "") -> str:
     return f"{head or 'empty'} ({', '.join(said)})" if said else head or "empty"
 
 
-def preset_of(parts: tuple[Component, ...]) -> Preset | None:
+def preset_of(parts: "tuple[Component, ...]") -> Preset | None:
     """The named stack that ``parts`` are; of several that fit, the one that sets most itself."""
     fitting = [preset for preset in presets().values() if _fits(preset, parts)]
     return max(fitting, key=lambda each: each.n_settings, default=None)
 
 
-def _fits(preset: Preset, parts: tuple[Component, ...]) -> bool:
+def _fits(preset: Preset, parts: "tuple[Component, ...]") -> bool:
     """Whether ``parts`` are the preset's components with all that it sets itself."""
     return preset.stack == tuple(part.name for part in parts) and all(
         plain(getattr(part.config, key)) == value
@@ -101,7 +104,7 @@ def _fits(preset: Preset, parts: tuple[Component, ...]) -> bool:
     )
 
 
-def _changed(part: Component, own: Mapping[str, Any]) -> list[tuple[str, Any]]:
+def _changed(part: "Component", own: Mapping[str, Any]) -> list[tuple[str, Any]]:
     """Settings that are neither as shipped nor as the preset sets them."""
     expected = shipped_settings(part.name) | dict(own)
     return [

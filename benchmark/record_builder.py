@@ -25,7 +25,7 @@ from benchmark.supply import Supplied
 
 PLUMBING = (
     "out", "device", "threads", "progress", "wandb", "beside", "on_existing",
-    "checkpoint_minutes", "compile", "share_stages", "seed",
+    "checkpoint_minutes", "compile", "share_stages", "save_weights", "seed",
 )  # fmt: skip
 
 

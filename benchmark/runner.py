@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
 import filelock
@@ -11,6 +12,7 @@ import torch
 from torch import nn
 
 from benchmark import metrics, record_models, records
+from benchmark.checkpoints import weights_hash
 from benchmark.component import HOOKS, fills
 from benchmark.console import say
 from benchmark.data.augmentation import check_views
@@ -26,6 +28,8 @@ from benchmark.job import Job
 from benchmark.logs import make_logger
 from benchmark.models import build_backbone, check_backbone
 from benchmark.optim import make_optimizer
+from benchmark.publishing.blueprint import blueprint
+from benchmark.publishing.weights_file import WEIGHTS, write_weights
 from benchmark.record_builder import Outcome, build_record
 from benchmark.seeds import scoped_global_seed
 from benchmark.stage_store import default_store
@@ -130,13 +134,19 @@ def _run(experiment: Experiment) -> records.Record:
     scored = _held_rows(data, experiment.settings.score_on, "score_on")
     if experiment.settings.search_trials:
         _held_rows(data, experiment.settings.search_on, "search_on")
-        experiment = searched(experiment, run_experiment)
+        experiment = searched(experiment, _run_trial)
     _say_counts(experiment)
     added = supply(experiment, data)
     rows = _rows(experiment, data, added, device)
     _say_stack(experiment)
     outcome = _train_and_score(experiment, rows, scored, device)
     return _write(experiment, data, added, outcome)
+
+
+def _run_trial(trial: Experiment) -> records.Record:
+    """Run a trial of a search; its weights are nobody's."""
+    plumbing = replace(trial.settings.plumbing, save_weights=False)
+    return run_experiment(replace(trial, settings=replace(trial.settings, plumbing=plumbing)))
 
 
 def _device(experiment: Experiment) -> torch.device:
@@ -241,11 +251,24 @@ def _write(
     experiment: Experiment, data: LongTailedData, added: Supplied | None, outcome: Outcome
 ) -> records.Record:
     path = experiment.folder / PREDICTIONS
-    # predictions and record belong together, so an old record goes before its predictions do
-    (experiment.folder / RECORD).unlink(missing_ok=True)
+    # what a run leaves belongs together, so an old record goes before its companions do
+    for name in (RECORD, WEIGHTS):
+        (experiment.folder / name).unlink(missing_ok=True)
     metrics.save_predictions(path, outcome.scores)
     kept = record_models.PredictionFile(file=PREDICTIONS, sha256=sha256_file(path))
     record = build_record(experiment, data.split, added, outcome, kept)
+    if experiment.settings.plumbing.save_weights:
+        _keep_weights(experiment, record, outcome.deployed)
     records.save(experiment.folder / RECORD, record)
     say("saved", str(experiment.folder / RECORD))
     return record
+
+
+def _keep_weights(experiment: Experiment, record: records.Record, deployed: nn.Module) -> None:
+    """Write the deployed network beside the record; what prevents it costs the weights only."""
+    modifiers, state = experiment.settings.modifiers, weights_hash(deployed)
+    plan = blueprint(record, experiment.card, modifiers, experiment.fixed_rows, state)
+    try:
+        write_weights(experiment.folder / WEIGHTS, deployed, plan)
+    except BenchError as error:
+        say("note", f"the weights are not kept: {error}")

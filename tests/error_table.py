@@ -31,6 +31,7 @@ and hashes to HASH. `tests/faults/test_messages.py` runs the same commands.
 | 3 | data or weights are absent |
 | 4 | a file is broken |
 | 5 | the disk is full or cannot be written |
+| 6 | a regression check that needs more seeds |
 | 70 | a bug in the suite, with a traceback |
 | 130 | interrupted; the same command goes on |
 

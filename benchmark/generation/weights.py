@@ -253,7 +253,7 @@ def _snapshot(weights: str, revision: str | None, patterns: list[str]) -> Path:
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
     try:
-        _reach_hub()
+        reach_hub()
         return Path(snapshot_download(weights, revision=revision, allow_patterns=patterns))
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
         raise DataError(
@@ -263,7 +263,7 @@ def _snapshot(weights: str, revision: str | None, patterns: list[str]) -> Path:
         ) from error
 
 
-def _reach_hub() -> None:
+def reach_hub() -> None:
     """Fail in seconds where there is no network: the hub's client would retry for a minute."""
     from huggingface_hub import constants
 

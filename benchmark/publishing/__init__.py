@@ -1,0 +1,1 @@
+"""Results that leave this machine: kept networks, exports, evaluations, submissions."""
