@@ -13,7 +13,9 @@ from benchmark import grid_results, records
 from benchmark.errors import DataError
 from benchmark.files import has_text, write_bytes, write_text
 from benchmark.leaderboard import Table
+from benchmark.publishing import submission_tables
 from benchmark.report import across, blocks, grid_pages, method_pages, published, tables
+from benchmark.report.page import pages as page
 
 DEFAULT_OUT = Path("runs")
 BOARD = Path("leaderboards")
@@ -249,7 +251,7 @@ def report(
     """Write leaderboards from records, or with ``check`` list the files that are out of date.
 
     With the committed records follow the published figures beside ours, the page across data sets,
-    and the pages of grids and methods, where there are any.
+    the pages of grids, methods and submissions, where there are any, and the page of everything.
 
     Args:
         records_dir: see ``read_records``.
@@ -265,12 +267,13 @@ def report(
     if pages is None:
         pages = DEFAULT_PAGES if folder == DEFAULT_RECORDS else ()
     found = tables.records_of(boards)
-    texts = {page: blocks.render(page.read_text("utf-8"), found) for page in pages if page.exists()}
+    texts = {path: blocks.render(path.read_text("utf-8"), found) for path in pages if path.exists()}
     if folder == DEFAULT_RECORDS:
         texts |= published.pages(BOARD, boards) | across.pages(BOARD, boards)
         # methods are described from the tables as they are now
         grids = grid_results.results([*found, *_grid_records()])
         texts |= grid_pages.pages(grids) | method_pages.pages(tables_dir)
+        texts |= page.pages(BOARD, boards, grids) | submission_tables.pages(BOARD)
     stale = [path for path, text in texts.items() if not has_text(path, text)]
     for path in stale if not check else ():
         write_text(path, texts[path])

@@ -2,10 +2,11 @@
 
 from collections.abc import Iterable, Sequence
 from itertools import groupby
+from pathlib import Path
 
 from benchmark import stats
 from benchmark.metrics import GROUPS
-from benchmark.publishing.submission import Submission
+from benchmark.publishing.submission import SUBMISSIONS, Submission, read_all
 from benchmark.record_models import TRACKS
 from benchmark.report import text
 
@@ -23,6 +24,15 @@ recipe. `python -m benchmark submit --help` says how to add one.
 """
 # sorting must not hang on the last bits of a mean
 _DECIMALS = 10
+
+
+def pages(folder: Path) -> dict[Path, str]:
+    """The page below a folder of leaderboards, by its path.
+
+    Raises:
+        IntegrityError: a submission is broken.
+    """
+    return {folder / "submissions.md": render(read_all(folder / SUBMISSIONS.name))}
 
 
 def render(submissions: Iterable[Submission]) -> str:
