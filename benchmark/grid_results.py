@@ -12,7 +12,7 @@ from pathlib import Path
 from benchmark import grids
 from benchmark.grid_status import command
 from benchmark.grids import Axis, Cell, Grid
-from benchmark.leaderboard import Row, rows_of
+from benchmark.leaderboard import Row, distinct, rows_of
 from benchmark.paths import config_dir
 from benchmark.record_models import Record
 from benchmark.registry import yaml_names
@@ -97,7 +97,7 @@ def result(name: str, grid: Grid, records: Iterable[Record]) -> GridResult:
     Where a record has the words of a cell, all records of its experiment count, under whatever
     words they were made.
     """
-    kept = list(records)
+    kept = distinct(records)
     hashes: dict[frozenset[str], str] = {}
     by_hash: dict[str, list[Record]] = {}
     for record in kept:

@@ -5,6 +5,7 @@ data were balanced; so every cell is compared with the plain algorithm on the sa
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from benchmark import stats
 from benchmark.grid_results import GridResult
@@ -29,6 +30,7 @@ def gain(made: GridResult, row: str, column: str) -> Difference | None:
 
 def render(made: GridResult) -> str:
     """Sections of a page: the answer in short, accuracy, few-shot accuracy, gains."""
+    marked = significant(made)
     parts = [
         ("Accuracy", "Mean over seeds ± half-width of the 95 % interval, percent.",
          lambda row, column: _accuracy(made, row, column)),
@@ -36,7 +38,7 @@ def render(made: GridResult) -> str:
          lambda row, column: _few(made, row, column)),
         (f"Gain over {text.escape(plain(made))}", "Paired by seed, on the same images, in points ± "
          "half-width of the 95 % interval. \\*: below 5 % after Holm's correction over this table.",
-         lambda row, column: _gain(made, row, column, significant(made))),
+         lambda row, column: _gain(made, row, column, marked)),
     ]  # fmt: skip
     said = "Rows are algorithms, columns are what is added to the real images.\n"
     pages = [f"## {name}\n\n{note}\n\n{_table(made, cell)}" for name, note, cell in parts]
@@ -65,23 +67,50 @@ def _gain(made: GridResult, row: str, column: str, significant: set[tuple[str, s
 
 
 def significant(made: GridResult) -> set[tuple[str, str]]:
-    """Cells whose gain is told apart from none, by Holm's correction over the grid."""
-    gains = {place: gap for place in made.found if (gap := gain(made, *place)) is not None}
+    """Cells whose gain is told apart from none, by Holm's correction over the grid.
+
+    None with fewer than three common seeds.
+    """
+    found = {place: gap for place in made.found if (gap := gain(made, *place)) is not None}
+    gains = {place: gap for place, gap in found.items() if gap.n >= stats.MIN_SEEDS}
     adjusted = stats.holm([gap.p for gap in gains.values()])
     return {place for place, p in zip(gains, adjusted, strict=True) if p < stats.ALPHA}
 
 
-def _averages(made: GridResult) -> str:
+@dataclass(frozen=True)
+class Average:
+    """What a column changes against the plain one, by what its rows add.
+
+    Attributes:
+        column: of the grid.
+        alone: in the first row, where nothing is added.
+        others: on average over the other rows.
+        change: the second less the first; None without common seeds.
+    """
+
+    column: str
+    alone: Difference | None
+    others: Difference | None
+    change: Difference | None
+
+
+def averages(made: GridResult) -> list[Average]:
     """Gains with nothing added beside the mean gain over the supplies, seeds as blocks."""
-    first, *others = made.grid.rows
-    lines = []
+    first, *rest = made.grid.rows
+    found = []
     for column in list(made.grid.columns)[1:]:
-        alone, balanced = _pooled(made, [first], column), _pooled(made, others, column)
-        change = stats.paired(balanced, alone) if alone and balanced else None
-        lines.append([
-            text.escape(column), *(text.difference(_estimate(each)) for each in (alone, balanced)),
-            text.difference(change),
-        ])  # fmt: skip
+        alone, others = _pooled(made, [first], column), _pooled(made, rest, column)
+        change = stats.paired(others, alone) if alone and others else None
+        found.append(Average(column, _estimate(alone), _estimate(others), change))
+    return found
+
+
+def _averages(made: GridResult) -> str:
+    lines = [
+        [text.escape(each.column), *map(text.difference, (each.alone, each.others, each.change))]
+        for each in averages(made)
+    ]
+    first = next(iter(made.grid.rows))
     header = ["", f"Gain: {text.escape(first)}", "Gain: mean of the other columns", "Change"]
     return (
         f"## In short\n\nGain of each algorithm over {text.escape(plain(made))} in points, with "

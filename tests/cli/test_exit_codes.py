@@ -86,7 +86,7 @@ def api_calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[object, ...]]:
         calls.append((*overrides, source, split))
         return "prepared"
 
-    def report(records: Path, tables: Path, *, check: bool) -> list[Path]:
+    def report(records: Path, tables: Path, *, check: bool, boards: list[object]) -> list[Path]:
         calls.append((records, tables, check))
         return [Path("stale.md")]
 

@@ -49,8 +49,8 @@ def test_light_verbs_cost_little_beside_the_interpreter(python: Cli) -> None:
             times.append(time.perf_counter() - begun)
         return min(times)
 
-    # a ratio, so that a slow or busy machine does not fail it; importing torch costs twenty times
-    assert fastest("-m", "benchmark", "ls") < 15 * fastest("-c", "pass")
+    # a ratio, so that a slow or busy machine does not fail it; importing torch costs a hundred times
+    assert fastest("-m", "benchmark", "ls") < 40 * fastest("-c", "pass")
 
 
 def test_help_names_every_verb_and_exit_code(capsys: pytest.CaptureFixture[str]) -> None:
