@@ -7,7 +7,6 @@ rejected count, and so does fitting the generator.
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from fractions import Fraction
 from math import ceil
 
 from benchmark.errors import UsageError

@@ -49,7 +49,7 @@ def test_light_verbs_cost_little_beside_the_interpreter(python: Cli) -> None:
             times.append(time.perf_counter() - begun)
         return min(times)
 
-    # a ratio, so that a slow or busy machine does not fail it; importing torch costs a hundred times
+    # a ratio, so that a busy machine does not fail it; importing torch costs a hundred times
     assert fastest("-m", "benchmark", "ls") < 40 * fastest("-c", "pass")
 
 
