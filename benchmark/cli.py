@@ -18,6 +18,7 @@ Exit codes:
   0  done            3  data or weights are absent      70  a bug in the suite (traceback)
   1  other error     4  a file is broken                130  interrupted; run again to continue
   2  wrong usage     5  the disk is full or read-only   141  the reader of a pipe went away
+                     6  not decided: more seeds needed
 
 Each verb explains itself: python -m benchmark VERB --help
 """
@@ -111,7 +112,8 @@ def _status(args: Sequence[str]) -> int:
     if words:
         from benchmark.dry_run import dry_run
 
-        print(dry_run([*words, f"out={given.out}"], _width()))
+        own = [] if given.out == parser.get_default("out") else [f"out={given.out}"]
+        print(dry_run([*words, *own], _width()))
         return 0
     from benchmark.status import status
 

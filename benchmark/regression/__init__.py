@@ -1,0 +1,1 @@
+"""``check regression``: golden runs, rebuilt leaderboards, re-training; how the reference moves."""
