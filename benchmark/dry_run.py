@@ -5,7 +5,7 @@ from pathlib import Path
 
 from benchmark.errors import UsageError
 from benchmark.expansion import Expansions, Facts, Refused, expand_all
-from benchmark.grid_run import Plan, Point, is_grid, plan, science
+from benchmark.grid_run import Plan, Point, is_grid, plan, science, value_of
 from benchmark.grid_status import render, standing
 from benchmark.grids import Cell, Grid, run_defaults
 
@@ -37,28 +37,35 @@ def _swept(words: Sequence[str]) -> Plan:
     compose.check_overrides(given)
     sweep = any(word in SWEEP for word in words)
     lines = compose.every_point(given) if sweep else [list(given)]
-    seeds = {_seed(line) for line in lines}
-    plain = list(dict.fromkeys(tuple(science(_unseeded(line))) for line in lines))
-    with Expansions() as known:
-        facts = expand_all(plain, known)
-    for found in facts.values():
-        if isinstance(found, Refused):
-            raise found.error
-    cells = [(Cell(fact.label, "", line), fact) for line, fact in facts.items()
-             if isinstance(fact, Facts)]  # fmt: skip
-    points = tuple(
-        Point(cell, seed, (*cell.words, f"seed={seed}"), fact)
-        for seed in sorted(seeds)
-        for cell, fact in cells
+    seeds = sorted({_seed(line) for line in lines})
+    plain = list(dict.fromkeys(tuple(_unseeded(line)) for line in lines))
+    able = _able(plain)
+    return Plan(
+        name="",
+        grid=Grid(seeds=len(seeds)),
+        points=tuple(Point(cell, seed, fact) for seed in seeds for cell, fact in able),
+        refused=(),
+        words=tuple(words),
+        out=Path(value_of(given, "out") or run_defaults()["out"]),
     )
-    out = [word.partition("=")[2] for word in given if word.startswith("out=")]
-    grid = Grid(seeds=len(seeds))
-    return Plan("", grid, points, (), tuple(words), Path(out[-1] if out else run_defaults()["out"]))
+
+
+def _able(lines: Sequence[tuple[str, ...]]) -> list[tuple[Cell, Facts]]:
+    """Each experiment with its words; the first that cannot be run is an error."""
+    keys = [science(line) for line in lines]
+    with Expansions() as known:
+        facts = expand_all(keys, known)
+    able = []
+    for line, key in zip(lines, keys, strict=True):
+        fact = facts[key]
+        if isinstance(fact, Refused):
+            raise fact.error
+        able.append((Cell(fact.label, "", line), fact))
+    return able
 
 
 def _seed(line: Sequence[str]) -> int:
-    found = [word.partition("=")[2] for word in line if word.startswith("seed=")]
-    text = found[-1] if found else run_defaults()["seed"]
+    text = value_of(line, "seed") or run_defaults()["seed"]
     if not text.isdecimal():
         raise UsageError(f"Expected an integer in [0, 2^31), but got {text!r}", where="seed")
     return int(text)

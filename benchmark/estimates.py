@@ -1,13 +1,15 @@
 """What unfinished runs will take, reckoned from finished ones; imports no torch.
 
 Training is reckoned per optimiser step of one recipe and backbone, generation per network call of
-one generator, disk space per image. What was never run before has no estimate, and says so.
+one generator, disk space per image. What was never run before has no estimate, and says so. Of the
+images of a pool only those are taken off that finished runs of the same plan asked for.
 """
 
 import json
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -111,6 +113,16 @@ class Estimate:
     unknown: int
 
 
+@dataclass(frozen=True)
+class _Draw:
+    """Images of one pool that are still to be drawn, and what that takes."""
+
+    generator: str
+    image_size: int
+    images: int
+    calls: int
+
+
 def estimate(
     missing: Sequence[tuple[Facts, int]], done: Sequence[tuple[Facts, int]], rates: Rates
 ) -> Estimate:
@@ -118,11 +130,11 @@ def estimate(
     times = [rates.training(facts) for facts, _ in missing]
     seconds = [time for time in times if time is not None]
     images, size, unknown = 0, 0.0, len(times) - len(seconds)
-    for facts in _to_draw(missing, done):
-        images += facts.images
-        pixels = facts.image_size**2
-        size += facts.images * rates.of_image.get(facts.generator, BYTES_PER_PIXEL * pixels)
-        time = rates.drawing(facts.generator, facts.calls)
+    for draw in _to_draw(missing, done):
+        images += draw.images
+        like = BYTES_PER_PIXEL * draw.image_size**2
+        size += draw.images * rates.of_image.get(draw.generator, like)
+        time = rates.drawing(draw.generator, draw.calls)
         unknown += time is None
         seconds.append(time or 0.0)
     return Estimate(math.fsum(seconds), images, size / 1e9, unknown)
@@ -130,16 +142,34 @@ def estimate(
 
 def _to_draw(
     missing: Sequence[tuple[Facts, int]], done: Sequence[tuple[Facts, int]]
-) -> list[Facts]:
-    """For each pool and seed, the largest missing share of images; smaller ones are parts of it."""
-    drawn: dict[tuple[str, int], int] = {}
+) -> list[_Draw]:
+    """What each pool lacks: of every class the most that a run asks for, less what is there."""
+    drawn: dict[object, tuple[int, ...]] = {}
     for facts, seed in done:
-        key = facts.pool, seed
-        drawn[key] = max(drawn.get(key, 0), facts.images)
-    wanted: dict[tuple[str, int], Facts] = {}
+        drawn[_pool(facts, seed)] = _most(drawn.get(_pool(facts, seed), ()), facts.add)
+    wanted: dict[object, tuple[int, ...]] = {}
+    asking: dict[object, Facts] = {}
     for facts, seed in missing:
-        key = facts.pool, seed
-        largest = max(drawn.get(key, 0), wanted[key].images if key in wanted else 0)
-        if facts.images > largest:
-            wanted[key] = facts
-    return list(wanted.values())
+        if facts.images:
+            key = _pool(facts, seed)
+            wanted[key] = _most(wanted.get(key, drawn.get(key, ())), facts.add)
+            asking[key] = facts
+    return [
+        _draw(asking[key], sum(most) - sum(drawn.get(key, ())), fitted=key in drawn)
+        for key, most in wanted.items()
+        if sum(most) > sum(drawn.get(key, ()))
+    ]
+
+
+def _pool(facts: Facts, seed: int) -> object:
+    return facts.pool, seed if facts.pool_a_seed else None
+
+
+def _most(first: Sequence[int], second: Sequence[int]) -> tuple[int, ...]:
+    """By class the larger of two counts; smaller budgets are prefixes of larger ones."""
+    return tuple(max(pair) for pair in zip_longest(first, second, fillvalue=0))
+
+
+def _draw(facts: Facts, images: int, fitted: bool) -> _Draw:
+    calls = math.ceil(facts.calls * images / facts.images) + (0 if fitted else facts.fit_calls)
+    return _Draw(facts.generator, facts.image_size, images, calls)

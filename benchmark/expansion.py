@@ -8,12 +8,13 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
-from benchmark.errors import BenchError
+from benchmark.errors import BenchError, StorageError
 from benchmark.files import content_hash, write_json
-from benchmark.paths import PACKAGE, cache_root, config_dir
-
-SOURCES = ("benchmark", "baselines", "synaug")
+from benchmark.fingerprint import source_hash
+from benchmark.paths import PACKAGE, cache_root, config_dir, data_dir
+from benchmark.registry import BACKBONES, COMPONENT_PACKAGES, COMPONENTS, DATASETS, GENERATORS
 
 
 @dataclass(frozen=True)
@@ -29,10 +30,12 @@ class Facts:
         backbone: name of the backbone.
         generator: name of the generator, "" where no network draws images.
         image_size: pixels a side of generated images; 0 without any.
-        images: images to draw for one seed.
-        calls: network calls to draw them, fitting counted.
+        add: images to draw of each class for one seed; empty without any.
+        calls: network calls to draw them.
+        fit_calls: network calls of fitting the generator before.
         steps: optimiser steps of all stages.
         pool: what runs that draw the same images share, "" where none are drawn.
+        pool_a_seed: whether each seed draws images of its own.
     """
 
     hash: str
@@ -43,10 +46,24 @@ class Facts:
     backbone: str
     generator: str
     image_size: int
-    images: int
+    add: tuple[int, ...]
     calls: int
+    fit_calls: int
     steps: int
     pool: str
+    pool_a_seed: bool
+
+    @property
+    def images(self) -> int:
+        """Images to draw for one seed."""
+        return sum(self.add)
+
+
+@dataclass(frozen=True)
+class Refused:
+    """Why a command line cannot be run."""
+
+    error: BenchError
 
 
 class Expansions:
@@ -62,8 +79,16 @@ class Expansions:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        if self._changed:
-            write_json(self._path, {"key": self._key, "facts": self._known})
+        if not self._changed:
+            return
+        # another process may have found out more in the meantime
+        known = _read(self._path, self._key) | self._known
+        facts = {key: asdict(found) for key, found in known.items()}
+        try:
+            write_json(self._path, {"key": self._key, "facts": facts})
+        except StorageError:
+            # a cache: without it the next call takes longer
+            return
 
     def facts(self, words: Sequence[str]) -> Facts:
         """The facts of a command line, at seed 0.
@@ -73,49 +98,49 @@ class Expansions:
         """
         key = json.dumps(list(words))
         if key not in self._known:
-            self._known[key] = asdict(_expand(words))
+            self._known[key] = _expand(words)
             self._changed = True
-        return Facts(**self._known[key])  # type: ignore[arg-type]
+        return self._known[key]
 
     def knows(self, words: Sequence[str]) -> bool:
         """Whether the facts are at hand without composing."""
         return json.dumps(list(words)) in self._known
 
 
-def _read(path: Path, key: str) -> dict[str, dict[str, object]]:
+def _read(path: Path, key: str) -> dict[str, Facts]:
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-        return dict(found["facts"]) if found["key"] == key else {}
-    except (OSError, ValueError, KeyError, TypeError):
+        facts = found["facts"].items() if found["key"] == key else ()
+        return {words: _parsed(values) for words, values in facts}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         # a cache: whatever is wrong with it, it is made again
         return {}
 
 
+def _parsed(values: dict[str, Any]) -> Facts:
+    return Facts(**values | {"add": tuple(values["add"])})
+
+
 def _state() -> str:
     """A hash of all that the facts follow from besides the words."""
-    root = config_dir()
-    texts = [_stamp(path) for path in sorted(root.rglob("*.yaml")) if "grid" not in path.parts]
-    code = (path for name in SOURCES for path in sorted((PACKAGE.parent / name).rglob("*.py")))
-    data = sorted(path for path in (cache_root() / "data").glob("*/*"))
-    return content_hash([*texts, *map(_stamp, code), *map(_stamp, data), *_plugins()])
+    entries = [
+        entry
+        for registry in (COMPONENTS, DATASETS, GENERATORS, BACKBONES)
+        for entry in registry.entries.values()
+    ]
+    modules = sorted({entry.target.partition(":")[0] for entry in entries})
+    known = sorted([entry.name, entry.target, entry.origin] for entry in entries)
+    files = [
+        *(path for path in config_dir().rglob("*.yaml") if path.parent.name != "grid"),
+        *(path for name in COMPONENT_PACKAGES for path in (PACKAGE.parent / name).rglob("*.yaml")),
+        *data_dir().glob("*/*"),
+    ]
+    return content_hash([source_hash(__name__, *modules), known, *map(_stamp, sorted(files))])
 
 
 def _stamp(path: Path) -> list[object]:
     found = path.stat()
     return [str(path), found.st_size, found.st_mtime_ns]
-
-
-def _plugins() -> list[str]:
-    """What is registered beside the suite's own, with its origin."""
-    from benchmark.registry import BACKBONES, BUILT_IN, COMPONENTS, DATASETS, GENERATORS
-
-    entries = (
-        entry
-        for registry in (COMPONENTS, DATASETS, GENERATORS, BACKBONES)
-        for entry in registry.entries.values()
-        if entry.origin != BUILT_IN
-    )
-    return sorted(f"{entry.name} {entry.target} {entry.origin}" for entry in entries)
 
 
 def _expand(words: Sequence[str]) -> Facts:
@@ -141,18 +166,13 @@ def _expand(words: Sequence[str]) -> Facts:
         backbone=found.settings.backbone.name,
         generator=str(generator.config.name) if drawn else "",
         image_size=int(generator.config.size) if drawn else 0,
-        images=sum(found.allocation.add) if drawn else 0,
-        calls=found.predicted.calls if drawn else 0,
+        add=tuple(found.allocation.add) if drawn else (),
+        calls=found.predicted.calls - found.predicted.fit_calls if drawn else 0,
+        fit_calls=found.predicted.fit_calls if drawn else 0,
         steps=round(base_steps(recipe, rows) * (1 if found.fixed_rows else shares)),
         pool=content_hash([pool, source]) if drawn else "",
+        pool_a_seed=drawn and found.settings.pool_seed == "seed",
     )
-
-
-@dataclass(frozen=True)
-class Refused:
-    """Why a command line cannot be run."""
-
-    error: BenchError
 
 
 def expand_all(

@@ -1,41 +1,21 @@
 """``run grid=NAME``: make the runs of a grid that are missing, in one process or in several."""
 
-import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from benchmark import errors
 from benchmark.console import duration, say
 from benchmark.estimates import Rates, read_rates
-from benchmark.grid_run import Plan, Point, plan
-from benchmark.grid_status import Standing, grid_command, render, standing
+from benchmark.files import write_json
+from benchmark.grid_run import WHOLE, Plan, Point, plan, value_of
+from benchmark.grid_status import Standing, plan_command, render, standing
+from benchmark.grids import Cell, shard
 from benchmark.listing import terminal_width
 from benchmark.status import state_of
-
-RERUN = "on_existing=rerun"
-
-
-@dataclass
-class _Progress:
-    """What this process has done of a grid, and how long the rest will take it."""
-
-    left: list[Point]
-    rates: Rates
-    begun: float = field(default_factory=time.monotonic)
-    done: int = 0
-
-    def announce(self, point: Point) -> None:
-        """Say which run begins, of how many, with the time left."""
-        total = len(self.left)
-        spent = time.monotonic() - self.begun
-        rest = spent / self.done * (total - self.done) if self.done else self._reckoned()
-        tail = f", about {duration(rest)} left" if rest else ""
-        say("grid", f"{self.done + 1} of {total}: {point.cell.name}, seed {point.seed}{tail}")
-
-    def _reckoned(self) -> float:
-        return sum(self.rates.training(point.facts) or 0.0 for point in self.left)
+from benchmark.worker_processes import run_all
 
 
 def run_grid(words: Sequence[str]) -> int:
@@ -53,67 +33,135 @@ def run_grid(words: Sequence[str]) -> int:
     found = plan(words)
     for cell, refused in found.refused:
         say("skipped", f"{cell.name}: {refused.error}")
-    code = _spawn(words, found) if found.workers > 1 else _work(found)
-    print(render(standing(found), terminal_width()))
-    if not code and found.refused:
-        return found.refused[0][1].error.exit_code
-    return code
+    code = _spawn(found) if found.workers > 1 else _Work(found).all()
+    now = standing(found)
+    print(render(now, terminal_width()))
+    _advise(now)
+    return code or (found.refused[0][1].error.exit_code if found.refused else 0)
 
 
-def _spawn(words: Sequence[str], found: Plan) -> int:
+def _advise(now: Standing) -> None:
+    """Write the page that says what to take, once nobody is at work any more."""
+    if now.plan.grid.kind != "matrix" or not now.plan.whole or now.of("running"):
+        return
+    from benchmark.report.advice import write_advice
+
+    for line in write_advice(now):
+        print(line)
+
+
+def _spawn(found: Plan) -> int:
     """Several processes at the same grid; each takes what nobody has begun."""
-    if not standing(found).unfinished and RERUN not in found.shared:
+    if not (standing(found).unfinished or found.rerun):
         return 0
-    own = [word for word in words if not word.startswith("workers=")]
-    command = [sys.executable, "-m", "benchmark", "run", *own]
-    say("grid", f"{found.workers} processes: {grid_command(found)}")
-    workers = [subprocess.Popen(command, stdout=subprocess.DEVNULL) for _ in range(found.workers)]
-    try:
-        return max(worker.wait() for worker in workers)
-    except KeyboardInterrupt:
-        # they get the signal, too, and save what they have
-        for worker in workers:
-            worker.wait()
-        raise
+    say("grid", f"{found.workers} processes: {plan_command(found)}")
+    begin = [sys.executable, "-m", "benchmark", "run"]
+    return run_all([[*begin, *words] for words in worker_words(found)])
 
 
-def _work(found: Plan) -> int:
-    todo = _todo(standing(found), rerun=RERUN in found.shared)
-    if not todo:
-        return 0
-    # torch is imported from here on only
-    from benchmark import compose
-
-    compose.quiet_libraries()
-    progress = _Progress(todo, read_rates(found.out.glob("*/*/*/s*/record.json")))
-    code = 0
-    with compose.hydra_session():
-        for point in todo:
-            progress.announce(point)
-            code = _run(point, found) or code
-            progress.done += 1
-    return code
+def worker_words(found: Plan) -> list[list[str]]:
+    """The words of each process: all runs, or its share of them where finished ones count, too."""
+    own = [word for word in found.words if not word.startswith(("workers=", "shard="))]
+    # two bars on one line say nothing
+    own += [] if value_of(own, "progress") else ["progress=false"]
+    given = value_of(found.words, "shard")
+    first, step = shard(given) if given else WHOLE
+    if not found.rerun:
+        return [[*own, f"shard={first}/{step}"] if given else own] * found.workers
+    return [
+        [*own, f"shard={first + step * number}/{step * found.workers}"]
+        for number in range(found.workers)
+    ]
 
 
-def _todo(now: Standing, rerun: bool) -> list[Point]:
-    return list(now.plan.points) if rerun else now.unfinished
+@dataclass
+class _Work:
+    """What this process does of a grid.
+
+    Attributes:
+        plan: of the grid.
+        code: exit code of the last failure.
+        hopeless: cells that lack something which another seed would lack as well.
+    """
+
+    plan: Plan
+    code: int = 0
+    hopeless: set[Cell] = field(default_factory=set)
+
+    def all(self) -> int:
+        """Run everything that is missing; the exit code of the last failure."""
+        todo = list(self.plan.points) if self.plan.rerun else standing(self.plan).unfinished
+        if not todo:
+            return 0
+        # torch is imported from here on only
+        from benchmark import compose
+
+        compose.quiet_libraries()
+        clock = _Clock(todo, read_rates(self.plan.out.glob("*/*/*/s*/record.json")))
+        with compose.hydra_session():
+            busy = [
+                point
+                for number, point in enumerate(todo)
+                if not self._settled(point, number, clock)
+            ]
+            for point in busy:
+                self._settled(point, len(todo), clock)
+        return self.code
+
+    def _settled(self, point: Point, number: int, clock: "_Clock") -> bool:
+        """Run it unless that is needless; False if another process is at it."""
+        folder = point.folder(self.plan.out)
+        state = state_of(folder) if folder.is_dir() else ""
+        if point.cell in self.hopeless or (state == "finished" and not self.plan.rerun):
+            return True
+        if state == "running":
+            return False
+        clock.announce(point, number)
+        try:
+            _run(point)
+        except errors.Interrupted:
+            raise
+        except errors.Occupied:
+            return False
+        except errors.BenchError as error:
+            self._failed(point, error)
+        return True
+
+    def _failed(self, point: Point, error: errors.BenchError) -> None:
+        print(f"error: {point.cell.name}, seed {point.seed}: {error}", file=sys.stderr)
+        self.code = error.exit_code
+        if isinstance(error, errors.UsageError | errors.DataError):
+            self.hopeless.add(point.cell)
+        # what is refused before a run begins leaves no trace of its own
+        with suppress(errors.StorageError):
+            values = {"error": str(error), "exit_code": error.exit_code}
+            write_json(point.folder(self.plan.out) / "error.json", values)
 
 
-def _run(point: Point, found: Plan) -> int:
+def _run(point: Point) -> None:
     from benchmark import compose
     from benchmark.experiment import resolve
     from benchmark.runner import run_experiment
 
-    state = state_of(point.folder(found.out)) if point.folder(found.out).is_dir() else ""
-    if state == "running" or (state == "finished" and RERUN not in found.shared):
-        return 0
-    try:
-        run_experiment(resolve(compose.settings(point.words)))
-    except errors.Interrupted:
-        raise
-    except errors.Occupied as error:
-        say("note", str(error))
-    except errors.BenchError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_code
-    return 0
+    run_experiment(resolve(compose.settings(point.words)))
+
+
+class _Clock:
+    """How long what is left takes, reckoned from records and then from how it goes."""
+
+    def __init__(self, todo: Sequence[Point], rates: Rates) -> None:
+        self.total = len(todo)
+        self.reckoned = sum(rates.training(point.facts) or 0.0 for point in todo)
+        self.begun = time.monotonic()
+
+    def announce(self, point: Point, number: int) -> None:
+        """Say which run begins and how long the rest takes; runs before it are settled."""
+        left = self.reckoned
+        if number:
+            left = (time.monotonic() - self.begun) / number * (self.total - number)
+        tail = f", about {duration(left)} left" if left else ""
+        say(
+            "grid",
+            f"{min(number + 1, self.total)} of {self.total}: {point.cell.name}, "
+            f"seed {point.seed}{tail}",
+        )

@@ -2,9 +2,11 @@
 
 import json
 import shlex
+import textwrap
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from benchmark.console import duration
@@ -16,6 +18,7 @@ from benchmark.status import State, state_of
 
 MISSING = "missing"
 SHOWN_COMMANDS = 12
+_SHORTEST = 16
 RECORDS = Path("leaderboards/records")
 
 
@@ -51,6 +54,14 @@ class Standing:
         pairs = zip(self.plan.points, self.states, strict=True)
         return [point for point, state in pairs if state != "finished"]
 
+    @cached_property
+    def failures(self) -> dict[Cell, str]:
+        """Why runs failed, by cell: the error of its first failed run."""
+        found: dict[Cell, str] = {}
+        for point in self.of("failed"):
+            found.setdefault(point.cell, _error(point.folder(self.plan.out)))
+        return found
+
     def estimate(self) -> Estimate:
         """What the unfinished runs will take."""
         missing, done = ([(p.facts, p.seed) for p in points]
@@ -76,17 +87,44 @@ def _state(folder: Path) -> State | str:
     return state_of(folder) if folder.is_dir() else MISSING
 
 
+def _error(folder: Path) -> str:
+    try:
+        return str(json.loads((folder / "error.json").read_text(encoding="utf-8"))["error"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return "error.json cannot be read"
+
+
 def render(found: Standing, width: int | None = None, commands: int = SHOWN_COMMANDS) -> str:
-    """The whole text: a line an experiment, the sum, the estimate, commands of what is missing."""
-    lines = [
-        *table(list(_cells(found)), width),
-        "",
-        _total(found),
-        *_estimate_lines(found),
-        *_refused_lines(found.plan),
-        *_command_lines(found, commands),
-    ]
-    return "\n".join(lines)
+    """The whole text: a line an experiment, the sum, the estimate, commands of what is missing.
+
+    Args:
+        found: what was asked for and how far it is.
+        width: columns of the terminal; None leaves lines whole. Commands are never cut.
+        commands: show at most so many of what is missing.
+    """
+    said = [
+        _total(found), *_estimate_lines(found), *_refused_lines(found.plan), *_failed_lines(found)
+    ]  # fmt: skip
+    wrapped = [line for text in said for line in _wrapped(text, width)]
+    table_lines = table(_shortened(list(_cells(found)), width), width)
+    return "\n".join([*table_lines, "", *wrapped, *_command_lines(found, commands)])
+
+
+def _wrapped(text: str, width: int | None) -> list[str]:
+    return textwrap.wrap(text, width, subsequent_indent="  ") if width else [text]
+
+
+def _shortened(cells: list[tuple[str, ...]], width: int | None) -> list[tuple[str, ...]]:
+    """Rows whose first column leaves room for the others; numbers are not what is cut."""
+    others = sum(2 + max(map(len, column)) for column in list(zip(*cells, strict=True))[1:])
+    room = max((width or 0) - others, _SHORTEST)
+    if width is None:
+        return cells
+    return [(_cut(name, room), *rest) for name, *rest in cells]
+
+
+def _cut(text: str, room: int) -> str:
+    return text if len(text) <= room else text[: room - 1].rstrip() + "…"
 
 
 def _cells(found: Standing) -> Iterator[tuple[str, ...]]:
@@ -144,8 +182,8 @@ def _estimate_lines(found: Standing) -> list[str]:
     on = ", ".join(sorted(found.rates.devices)) or "no device"
     lines = [
         f"still to do: {hours}, {need.images:,} images to draw, {need.size:.2f} GB of them",
-        f"reckoned from {found.rates.runs} {source} on {on}; stages that runs share are not taken "
-        "off",
+        f"reckoned from {source} ({found.rates.runs}) on {on}; stages that runs share are not "
+        "taken off",
     ]
     if need.unknown:
         lines.append(
@@ -155,24 +193,39 @@ def _estimate_lines(found: Standing) -> list[str]:
 
 
 def _refused_lines(plan: Plan) -> list[str]:
-    return [f"cannot run: {cell.name}: {refused.error}" for cell, refused in plan.refused]
+    reasons = ((cell, str(refused.error)) for cell, refused in plan.refused)
+    return [f"cannot run: {line}" for line in by_reason(reasons)]
+
+
+def _failed_lines(found: Standing) -> list[str]:
+    return [f"failed: {line}" for line in by_reason(found.failures.items())]
+
+
+def by_reason(reasons: Iterable[tuple[Cell, str]]) -> list[str]:
+    """One line a reason: the first cell that has it, how many others do, and the reason."""
+    cells: dict[str, list[Cell]] = {}
+    for cell, reason in reasons:
+        cells.setdefault(reason, []).append(cell)
+    return [
+        f"{first.name}{f' and {len(others)} more' if others else ''}: {reason}"
+        for reason, (first, *others) in cells.items()
+    ]
 
 
 def _command_lines(found: Standing, most: int) -> list[str]:
-    cells: dict[Cell, list[int]] = {}
+    cells: dict[Cell, list[int]] = {point.cell: [] for point in found.plan.points}
     for point in found.of(MISSING, "interrupted", "started", "failed"):
-        cells.setdefault(point.cell, []).append(point.seed)
-    lines = [f"  {command(cell.words, seeds)}" for cell, seeds in cells.items()]
+        cells[point.cell].append(point.seed)
+    lines = [f"  {command(cell.words, seeds)}" for cell, seeds in cells.items() if seeds]
+    if not lines:
+        return []
     more = [f"  and {len(lines) - most} more"] if len(lines) > most else []
-    return ["missing; all of it: " + grid_command(found.plan), *lines[:most], *more] * bool(lines)
+    return [f"missing; all of it: {plan_command(found.plan)}", *lines[:most], *more]
 
 
-def grid_command(plan: Plan) -> str:
+def plan_command(plan: Plan) -> str:
     """The command that makes what is missing of a plan."""
-    own = [f"grid={plan.name}"] if plan.name else []
-    own += [f"dataset={plan.grid.dataset}"] if plan.grid.dataset else []
-    words = [*own, *plan.shared]
-    return f"python -m benchmark run {shlex.join(dict.fromkeys(words))}"
+    return f"python -m benchmark run {shlex.join(plan.words)}"
 
 
 def command(words: Sequence[str], seeds: Sequence[int]) -> str:

@@ -4,9 +4,13 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from benchmark.compose import settings
 from benchmark.config import parse
 from benchmark.errors import UsageError
+from benchmark.experiment import resolve as resolve_experiment
 from benchmark.generation.budget import Budget, allocate, counts_only, label, resolve
 from benchmark.runner import _first_of_each
 
@@ -118,6 +122,13 @@ def test_tail_uses_the_convention_it_is_given() -> None:
         ({"kind": "list"}, "one count a class"),
         ({"kind": "add", "amount": 1, "counts": (1,)}, "Expected no counts"),
         ({"kind": "unifrom"}, "uniform"),
+        ({"kind": "replace"}, "Expected a share for budget kind 'replace'"),
+        ({"kind": "none", "share": 0.5}, "Expected no share for budget kind 'none', but got 0.5"),
+        ({"kind": "replace", "share": 1.5}, "less than or equal to 1"),
+        ({"kind": "replace", "share": -0.1}, "greater than or equal to 0"),
+        ({"kind": "replace", "share": 0.5, "keep_real": 3}, "Expected no keep_real"),
+        ({"kind": "replace", "share": 0.5, "amount": 3}, "Expected no amount"),
+        ({"kind": "replace", "share": 0.5, "by": "rows"}, "'images' or 'classes'"),
         ({"kind": "add", "amout": 3}, "did you mean amount"),
     ],
 )
@@ -159,8 +170,91 @@ def test_auto_has_to_be_resolved() -> None:
         (Budget(kind="uniform", amount=50, keep_real=0), "uniform(50, keep_real=0)"),
         (Budget(kind="uniform", amount=50, limit_calls=9), "uniform(50)"),
         (Budget(kind="level", limit_calls=50_000), "level(50000 calls)"),
+        (Budget(kind="replace", share=0.125), "replace(12.5 % of images)"),
+        (Budget(kind="replace", share=1, by="classes"), "replace(100 % of classes)"),
         (Budget(kind="level", limit_seconds=90.5, keep_real=0), "level(90.5 s, keep_real=0)"),
     ],
 )
 def test_labels(budget: Budget, text: str) -> None:
     assert label(budget) == text
+
+
+# replacement
+
+
+def replaced(share: float, by: str = "images", counts=(100, 7, 1), order=None) -> list[int]:
+    """Images of each class that are replaced."""
+    budget = Budget(kind="replace", share=share, by=by)  # type: ignore[arg-type]
+    got = allocate(budget, counts, order=order)
+    assert got.counts_train == tuple(counts)
+    assert not any("lose" in note for note in got.notes)
+    return list(got.add)
+
+
+@pytest.mark.parametrize(
+    ("share", "gone"),
+    [
+        (0, [0, 0, 0]),
+        (0.01, [1, 0, 0]),
+        (0.1, [10, 1, 0]),  # 6.3 of 7 stay
+        (0.5, [50, 3, 0]),  # 3.5 and 0.5 stay, halves up
+        (0.51, [51, 4, 1]),
+        (0.99, [99, 7, 1]),
+        (1, [100, 7, 1]),
+    ],
+)
+def test_a_share_of_every_class_is_replaced(share: float, gone: list[int]) -> None:
+    assert replaced(share) == gone
+
+
+def test_a_share_is_the_number_as_it_is_written() -> None:
+    # as binary fractions 0.1 * 5 and 0.7 * 50 may fall on the wrong side of a half
+    assert replaced(0.9, counts=(5,)) == [4]
+    assert [replaced(0.3, counts=(n,))[0] for n in (10, 20, 50, 1000)] == [3, 6, 15, 300]
+
+
+@pytest.mark.parametrize(
+    # a tenth of four classes is less than half of one
+    ("share", "gone"),
+    [(0, []), (0.1, []), (0.5, [2, 0]), (0.9, [2, 0, 1, 3]), (1, [2, 0, 1, 3])],
+)
+def test_whole_classes_are_replaced_in_the_given_order(share: float, gone: list[int]) -> None:
+    got = replaced(share, "classes", (9, 8, 7, 6), order=(2, 0, 1, 3))
+    assert got == [count if label in gone else 0 for label, count in enumerate((9, 8, 7, 6))]
+
+
+def test_without_an_order_classes_go_by_label() -> None:
+    assert replaced(0.5, "classes", (9, 8, 7, 6)) == [9, 8, 0, 0]
+
+
+@given(
+    counts=st.lists(st.integers(0, 300), min_size=1, max_size=12),
+    shares=st.lists(st.integers(0, 100), min_size=2, max_size=2).map(sorted),
+    by=st.sampled_from(["images", "classes"]),
+)
+def test_a_larger_share_replaces_what_a_smaller_one_does(
+    counts: list[int], shares: list[int], by: str
+) -> None:
+    order = np.random.default_rng(sum(counts)).permutation(len(counts)).tolist()
+    small, large = (replaced(share / 100, by, counts, order) for share in shares)
+    # the first keep_k rows of a class stay, so fewer kept rows are some of more kept ones
+    assert all(few <= many for few, many in zip(small, large, strict=True))
+    assert sum(replaced(0, by, counts, order)) == 0
+    assert replaced(1, by, counts, order) == counts
+
+
+def test_the_order_of_classes_follows_the_seed() -> None:
+    words = ["method=t2i", "budget=replace", "budget.by=classes", "budget.share=0.3"]
+    gone = [
+        tuple(np.flatnonzero(resolve_experiment(settings([*words, f"seed={seed}"])).allocation.add))
+        for seed in (0, 1, 2, 0)
+    ]
+    assert [len(labels) for labels in gone] == [3, 3, 3, 3]
+    assert gone[0] == gone[3]
+    assert len(set(gone)) > 1
+
+
+def test_seeds_do_not_move_the_hash() -> None:
+    words = ["method=t2i", "budget=replace", "budget.by=classes"]
+    first, second = (resolve_experiment(settings([*words, f"seed={s}"])).hash for s in (0, 1))
+    assert first == second

@@ -1,39 +1,29 @@
-"""Grids: their words, their runs, and the tables made of them."""
+"""Grids: their files, their words, and the parts of them that can be asked for."""
 
-from pathlib import Path
+from itertools import pairwise
 from typing import Any
 
 import pytest
 
-from benchmark import cli, grids
-from benchmark.compose import settings
+from benchmark import grids
+from benchmark.compose import check_overrides, settings
 from benchmark.config import parse
 from benchmark.errors import UsageError
 from benchmark.experiment import resolve
-from benchmark.grid_run import points
 from benchmark.grids import Cell, Grid, cells
-from benchmark.record_models import Record
 from benchmark.registry import yaml_names
-from benchmark.report import matrix as matrices
-from tests.fixtures.records import make_record
+from tests.fixtures.grids import make_grid
 
-NAMES = pytest.mark.parametrize("name", yaml_names("grid"))
-
-
-def grid(**values: Any) -> Grid:
-    given: dict[str, Any] = {
-        "words": ["dataset=digitslt"],
-        "seeds": 2,
-        "empty": ["ce"],
-        "rows": {"none": [], "filled": ["t2i"]},
-        "columns": {"plain": [], "margins": ["ldam", "ldam.prior=train", "drw"]},
-    }
-    return parse(Grid, given | values, "grid")
+NAMES = yaml_names("grid")
+SHIPPED = [
+    (name, dataset) for name in NAMES for dataset in grids.load_file(name).datasets or (None,)
+]
+EVERY = pytest.mark.parametrize(("name", "dataset"), SHIPPED)
 
 
 def test_a_cell_is_a_row_followed_by_a_column() -> None:
     shared = ("dataset=digitslt",)
-    assert list(cells(grid())) == [
+    assert list(cells(make_grid())) == [
         Cell("none", "plain", (*shared, "method=ce")),
         Cell("none", "margins", (*shared, "method=[ldam,drw]", "method.ldam.prior=train")),
         Cell("filled", "plain", (*shared, "method=t2i")),
@@ -44,6 +34,16 @@ def test_a_cell_is_a_row_followed_by_a_column() -> None:
 def test_without_columns_there_is_one() -> None:
     plain = parse(Grid, {"rows": {"A": ["ce"], "B": ["mixup"]}, "seeds": 1}, "grid")
     assert [cell.words for cell in cells(plain)] == [("method=ce",), ("method=mixup",)]
+    assert [cell.name for cell in cells(plain)] == ["A", "B"]
+
+
+def test_settings_of_the_command_line_are_told_from_those_of_components() -> None:
+    entries = ["t2i", "t2i.modifiers=none", "budget.amount=5", "pool_seed=3", "generator.steps=2"]
+    (cell,) = cells(make_grid(rows={"A": entries}, columns={"": []}, words=[]))
+    assert cell.words == (
+        "method=t2i", "method.t2i.modifiers=none", "budget.amount=5", "pool_seed=3",
+        "generator.steps=2",
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -52,16 +52,22 @@ def test_without_columns_there_is_one() -> None:
         ({"seeds": 0}, "seeds"),
         ({"row": {}}, "did you mean rows"),
         ({"rows": ["a"]}, "rows"),
+        ({"kind": "chart"}, "'table', 'matrix' or 'curves'"),
+        ({"x": "epochs"}, "n_train"),
+        ({"datasets": {"digitslt": {"seed": 3}}}, "did you mean seeds"),
+        ({"datasets": {"digitslt": {"rows": ["a"]}}}, r"\[grid.datasets.digitslt.rows\]"),
+        ({"datasets": {"digitslt": None}}, "Expected settings, but got None"),
+        ({"datasets": ["digitslt"]}, "datasets"),
     ],
 )
 def test_a_file_that_is_no_grid_is_refused(values: dict[str, Any], message: str) -> None:
     with pytest.raises(UsageError, match=message):
-        grid(**values)
+        make_grid(**values)
 
 
 def test_an_empty_stack_needs_an_entry_of_its_own() -> None:
     with pytest.raises(UsageError, match="name one under 'empty'"):
-        list(cells(grid(empty=[])))
+        list(cells(make_grid(empty=[])))
 
 
 def test_an_unknown_grid_gets_the_nearest_names() -> None:
@@ -69,115 +75,163 @@ def test_an_unknown_grid_gets_the_nearest_names() -> None:
         grids.load("tabel1")
 
 
-@NAMES
-def test_no_two_cells_of_a_shipped_grid_are_one_experiment(name: str) -> None:
-    hashes = [resolve(settings(cell.words)).hash for cell in cells(grids.load(name))]
-    assert len(set(hashes)) == len(hashes)
+# variants
 
 
-def test_the_command_line_wins_over_the_words_of_a_grid() -> None:
-    words = points(["grid=table1", "seeds=1", "dataset=digitslt100"])[0].words
-    assert words == ("method=ce", "dataset=digitslt100", "seed=0")
-
-
-def test_shards_split_the_runs_and_miss_none() -> None:
-    words = ["grid=table1", "seeds=2", "recipe.steps.amount=3"]
-    whole = points(words)
-    parts = [points([*words, f"shard={number}/3"]) for number in range(3)]
-    assert sorted(point.words for part in parts for point in part) == sorted(
-        point.words for point in whole
-    )
-    assert max(map(len, parts)) - min(map(len, parts)) <= 1
-    assert all("recipe.steps.amount=3" in point.words for point in whole)
-
-
-@pytest.mark.parametrize(
-    ("words", "message"),
-    [
-        (["shard=2/2"], "Expected i/n with i below n"),
-        (["shard=x"], "Expected i/n"),
-        (["seeds=none"], "Expected a number of seeds"),
-        (["seed=3"], "choose seeds with seeds=N"),
-        (["method=ce"], "a grid names its methods itself"),
-        (["recipee=digits"], "did you mean recipe"),
-    ],
-)
-def test_words_that_cannot_be_meant_are_refused(words: list[str], message: str) -> None:
-    with pytest.raises(UsageError, match=message):
-        points(["grid=table1", *words])
-
-
-def test_a_grid_runs_and_runs_nothing_twice(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    small = grid(seeds=2, rows={"none": []}, columns={"plain": [], "mixing": ["mixup"]})
-    monkeypatch.setattr(grids, "load", lambda name: small)
-    words = ["run", "grid=small", "recipe.steps.amount=3", "progress=false"]
-    assert cli.main(words) == 0
-    found = sorted(tmp_path.rglob("record.json"))
-    assert len(found) == 4
-    assert "4 of 4: none / mixing, seed=1" in capsys.readouterr().err
-    times = [path.stat().st_mtime_ns for path in found]
-    assert cli.main(words) == 0
-    assert [path.stat().st_mtime_ns for path in found] == times
-
-
-def cell_records(made: Grid, hits: dict[tuple[str, str], list[int]]) -> list[Record]:
-    """Records by cell and seed, with so many of the first class's 100 test rows right."""
-    return [
-        make_record(
-            (correct, 60, 30, 20),
-            seed,
-            experiment__overrides=cell.words,
-            experiment__hash=f"{number:012d}",
-            experiment__label=f"{cell.row} {cell.column}",
-            budget__add=(0, 0, 0, 0),
-        )
-        for number, cell in enumerate(cells(made))
-        for seed, correct in enumerate(hits.get((cell.row, cell.column), []))
-    ]
-
-
-HITS = {
-    ("none", "plain"): [50, 54, 52],
-    ("none", "margins"): [58, 62, 60],
-    ("filled", "plain"): [80, 82, 84],
-    ("filled", "margins"): [80, 82, 84],
+VARIED = {
+    "words": ["protocol=iso_nfe"],
+    "datasets": {
+        "digitslt": {},
+        "cifar10lt": {
+            "seeds": 3,
+            "words": ["generator=sd15_fast"],
+            "columns": {"IF 10": ["dataset.imbalance=10"]},
+            "skip": ["none"],
+        },
+        "cifar100lt": {"rows": {"other": ["mixup"]}},
+    },
 }
 
 
-def test_gains_are_paired_by_seed_on_the_same_row() -> None:
-    made = matrices.matrix(grid(), cell_records(grid(), HITS))
-    gap = made.gain("none", "margins")
-    assert gap is not None and (gap.n, gap.wins) == (3, 3)
-    # eight of 400 test rows more at each seed
-    assert gap.mean == pytest.approx(8 / 400) and gap.half_width == pytest.approx(0)
-    assert made.gain("none", "plain") is None
-    assert made.gain("filled", "margins").mean == 0  # type: ignore[union-attr]
+def test_a_grid_stands_for_the_first_data_set_it_names() -> None:
+    found = grids.on(make_grid(**VARIED))
+    assert (found.dataset, found.seeds, list(found.rows)) == ("digitslt", 2, ["none", "filled"])
+    assert found.words == ("dataset=digitslt", "protocol=iso_nfe")
 
 
-def test_the_page_holds_every_cell_and_the_change_between_rows() -> None:
-    text = matrices.render(matrices.matrix(grid(), cell_records(grid(), HITS)), "A grid", "x")
-    short = next(line for line in text.splitlines() if line.startswith("| margins"))
-    assert short == "| margins | +2.00 ± 0.00 | 0.00 ± 0.00 | -2.00 ± 0.00 |".replace(
-        "| 0.00", "| +0.00"
+def test_a_variant_changes_what_it_says_and_no_more() -> None:
+    found = grids.on(make_grid(**VARIED), "cifar10lt")
+    assert (found.seeds, list(found.rows), list(found.columns)) == (3, ["filled"], ["IF 10"])
+    assert [cell.words for cell in cells(found)] == [
+        ("dataset=cifar10lt", "protocol=iso_nfe", "generator=sd15_fast", "method=t2i",
+         "dataset.imbalance=10"),
+    ]  # fmt: skip
+    third = grids.on(make_grid(**VARIED), "cifar100lt")
+    assert (third.seeds, list(third.rows), list(third.columns)) == (
+        2, ["other"], ["plain", "margins"],
+    )  # fmt: skip
+
+
+def test_a_data_set_that_a_grid_does_not_name_takes_the_first_ones_words() -> None:
+    found = grids.on(make_grid(**VARIED), "mine")
+    assert (found.dataset, found.words[0], found.seeds) == ("mine", "dataset=mine", 2)
+
+
+def test_a_grid_without_data_sets_is_as_it_is() -> None:
+    assert grids.on(make_grid(), "cifar10lt") == make_grid()
+
+
+# shipped files
+
+
+@EVERY
+def test_every_name_in_a_shipped_grid_exists(name: str, dataset: str | None) -> None:
+    for cell in cells(grids.load(name, dataset)):
+        check_overrides(cell.words)
+
+
+@EVERY
+def test_no_two_cells_have_the_same_words(name: str, dataset: str | None) -> None:
+    found = [grids.canonical(cell.words) for cell in cells(grids.load(name, dataset))]
+    assert len(set(found)) == len(found) > 0
+
+
+@EVERY
+def test_the_last_cell_of_a_shipped_grid_can_be_run(name: str, dataset: str | None) -> None:
+    if dataset == "folder":
+        pytest.skip("needs images: tests/faults/test_grid_faults.py")
+    *_, last = cells(grids.load(name, dataset))
+    assert resolve(settings(last.words)).label
+
+
+@pytest.mark.slow
+@EVERY
+def test_no_two_cells_of_a_shipped_grid_are_one_experiment(name: str, dataset: str | None) -> None:
+    if dataset == "folder":
+        pytest.skip("needs images: tests/faults/test_grid_faults.py")
+    hashes = [resolve(settings(cell.words)).hash for cell in cells(grids.load(name, dataset))]
+    assert len(set(hashes)) == len(hashes)
+
+
+@EVERY
+def test_curves_and_skipped_rows_name_rows_of_their_grid(name: str, dataset: str | None) -> None:
+    whole, part = grids.load_file(name), grids.load(name, dataset)
+    own = whole.datasets[dataset].rows if dataset else {}
+    assert set(whole.datasets[dataset].skip if dataset else ()) <= set(own or whole.rows)
+    places = {f"{row}/{column}" for row in part.rows for column in part.columns}
+    skipped = set(whole.datasets[dataset].skip) if dataset else set()
+    for entries in part.curves.values():
+        assert set(entries) <= set(part.rows) | places | skipped
+    assert bool(part.x) == (part.kind == "curves")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_rows_of_a_figure_are_in_the_order_of_its_axis(name: str) -> None:
+    for entries in grids.load_file(name).curves.values():
+        rows = list(grids.load(name).rows)
+        places = [rows.index(entry) for entry in entries if entry in rows]
+        ups = [first < second for first, second in pairwise(places)]
+        assert all(ups) or not any(ups)
+
+
+# words
+
+
+def test_words_are_compared_without_what_holds_anyway() -> None:
+    words = ["dataset=digitslt", "method=ce", "budget=auto", "generator=embedded", "pool_seed=seed"]
+    assert grids.canonical(words) == {"method=[ce]"}
+    words = ["dataset=cifar10lt", "method=ce"]
+    assert grids.canonical(words) == {"dataset=cifar10lt", "method=[ce]"}
+
+
+def test_words_are_compared_whatever_their_order_and_sign() -> None:
+    first = ["method=ldam", "method.ldam.prior=train", "recipe.steps.amount=3"]
+    second = ["recipe.steps.amount=3", "+method.ldam.prior=train", "method=ldam"]
+    assert grids.canonical(first) == grids.canonical(second)
+    assert grids.canonical(first) != grids.canonical(first[:2])
+
+
+def test_a_preset_is_the_same_as_its_stack_with_its_settings() -> None:
+    stack = ["method=[t2i,domain_mixup,retrain_head]"]
+    assert grids.canonical(["method=synaug"]) == grids.canonical(stack)
+    assert grids.canonical(["method=[synaug]"]) == grids.canonical(stack)
+    assert grids.canonical(["method=[synaug,cmo]"]) == grids.canonical(
+        ["method=[t2i,domain_mixup,retrain_head,cmo]"]
     )
-    assert "| plain | 40.50 ± " in text and "+2.00 ± 0.00\\*" in text
+    own = grids.canonical(["method=ldam_drw"])
+    assert own != grids.canonical(["method=ldam"])
+    assert grids.components(["seed=1", "method=[synaug,cmo]"]) == (
+        "t2i", "domain_mixup", "retrain_head", "cmo",
+    )  # fmt: skip
 
 
-def test_cells_without_records_are_dashes_and_records_of_other_grids_are_ignored() -> None:
-    some = {place: found for place, found in HITS.items() if place != ("none", "margins")}
-    other = [make_record(seed=5)]
-    made = matrices.matrix(grid(), [*cell_records(grid(), some), *other])
-    assert set(made.found) == set(some)
-    text = matrices.render(made, "A grid", "x")
-    assert "| margins | - | 40.00" not in text
-    assert any(line.startswith("| margins | - |") for line in text.splitlines())
+def test_rows_and_columns_can_be_chosen() -> None:
+    part = grids.chosen(make_grid(), ["filled"], ["margins", "plain"])
+    assert [cell.name for cell in cells(part)] == ["filled / plain", "filled / margins"]
+    assert grids.chosen(make_grid(), None, None) == make_grid()
 
 
-def test_the_csv_file_has_one_line_a_cell_with_its_command() -> None:
-    made = matrices.matrix(grid(), cell_records(grid(), HITS))
-    header, *lines = matrices.render_csv(made).splitlines()
-    assert header.split(",") == list(matrices.HEADER)
-    assert len(lines) == 4 and all("python -m benchmark run" in line for line in lines)
+@pytest.mark.parametrize(
+    ("rows", "columns", "message"),
+    [
+        (["filed"], None, r"Unknown row 'filed' \[rows\]; did you mean filled\?"),
+        (None, ["plan"], r"Unknown column 'plan' \[columns\]; did you mean plain\?"),
+        ([""], None, "Unknown row ''"),
+    ],
+)
+def test_an_unknown_part_gets_the_nearest_names(
+    rows: list[str] | None, columns: list[str] | None, message: str
+) -> None:
+    with pytest.raises(UsageError, match=message):
+        grids.chosen(make_grid(), rows, columns)
+
+
+@pytest.mark.parametrize(("text", "expected"), [("0/1", (0, 1)), ("2/3", (2, 3))])
+def test_shards(text: str, expected: tuple[int, int]) -> None:
+    assert grids.shard(text) == expected
+
+
+@pytest.mark.parametrize("text", ["2/2", "x", "-1/2", "1/", "/2", "1", "", "0/0", "1.0/2"])
+def test_a_shard_that_cannot_be_is_refused(text: str) -> None:
+    with pytest.raises(UsageError, match="Expected i/n with i below n, but got"):
+        grids.shard(text)
