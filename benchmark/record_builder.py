@@ -22,11 +22,7 @@ from benchmark.identity import describe_component
 from benchmark.job import Progress, StagePlan
 from benchmark.registry import COMPONENTS
 from benchmark.supply import Supplied
-
-PLUMBING = (
-    "out", "device", "threads", "progress", "wandb", "beside", "on_existing",
-    "checkpoint_minutes", "compile", "share_stages", "save_weights", "seed",
-)  # fmt: skip
+from benchmark.words import plumbing_names
 
 
 @dataclass(frozen=True)
@@ -106,7 +102,8 @@ def command(experiment: Experiment) -> str:
 
 def science_words(overrides: Iterable[str]) -> tuple[str, ...]:
     """The overrides without plumbing and seed: no record holds a path of the machine it ran on."""
-    return tuple(text for text in overrides if text.lstrip("+").partition("=")[0] not in PLUMBING)
+    hidden = plumbing_names() | {"seed"}
+    return tuple(text for text in overrides if text.lstrip("+").partition("=")[0] not in hidden)
 
 
 def _experiment_block(experiment: Experiment) -> record_models.Experiment:
