@@ -4,6 +4,7 @@ import re
 from typing import Any
 
 import pytest
+from playwright.sync_api import expect
 
 from benchmark.report import text
 from tests.page import sample
@@ -164,9 +165,9 @@ def test_keyboard_sorts_walks_and_opens(visit: Open) -> None:
         page.keyboard.press(key)
         assert page.evaluate("document.activeElement.innerText") == names[place]
     page.keyboard.press("Enter")
-    assert page.locator("#detail-title").inner_text() == names[0]
+    expect(page.locator("#detail-title")).to_have_text(names[0])
     page.keyboard.press("Escape")
-    assert not page.locator("#detail").is_visible()
+    expect(page.locator("#detail")).to_be_hidden()
     assert page.evaluate("document.activeElement.innerText") == names[0]
 
 
@@ -175,7 +176,7 @@ def test_details_hold_every_exact_command(visit: Open, label: str) -> None:
     page = visit()
     page.locator("#board tbody button.open", has_text=label).click()
     detail = page.locator("#detail")
-    assert page.locator("#detail-title").inner_text() == label
+    expect(page.locator("#detail-title")).to_have_text(label)
     shown = detail.locator(".commands code").all_inner_texts()
     assert shown == [record.command for record in ROWS[label].records]
     body = detail.inner_text()
@@ -191,36 +192,40 @@ def test_a_command_is_copied(visit: Open) -> None:
     page.locator("#board tr", has_text="better").click(position={"x": 500, "y": 8})
     page.get_by_role("button", name="Copy the command of seed 2").click()
     until(page, "document.querySelector('#said').textContent.includes('Copied')")
-    assert page.evaluate("navigator.clipboard.readText()") == ROWS["better"].records[2].command
+    copied(page, ROWS["better"].records[2].command)
     page.get_by_role("button", name="Copy all commands").click()
-    page.wait_for_timeout(50)
-    everything = "\n".join(record.command for record in ROWS["better"].records)
-    assert page.evaluate("navigator.clipboard.readText()") == everything
+    copied(page, "\n".join(record.command for record in ROWS["better"].records))
+
+
+def copied(page: Any, wanted: str) -> None:
+    """Wait until the clipboard holds a text."""
+    page.wait_for_function("(text) => navigator.clipboard.readText().then((t) => t === text)",
+                           arg=wanted)  # fmt: skip
 
 
 def test_addresses_open_rows_and_go_back(visit: Open) -> None:
     table = MAIN.key.short_hash
     page = visit(f"#{table}/{ROWS['drawn'].hash}")
-    assert page.locator("#detail-title").inner_text() == "drawn"
+    expect(page.locator("#detail-title")).to_have_text("drawn")
     page.get_by_role("button", name="Close", exact=True).click()
     assert re.search(f"#{table}$", page.url)
     page.locator("#board tbody button.open", has_text="dear").click()
     assert page.url.endswith(f"#{table}/{ROWS['dear'].hash}")
     page.go_back()
-    assert not page.locator("#detail").is_visible()
+    expect(page.locator("#detail")).to_be_hidden()
     page.evaluate("location.hash = '#nowhere/abc'")
     until(page, "document.querySelector('#said').textContent.includes('No row')")
-    assert not page.locator("#detail").is_visible()
+    expect(page.locator("#detail")).to_be_hidden()
 
 
 def test_a_cell_of_a_grid_opens_its_runs(visit: Open) -> None:
     page = visit()
     page.locator("#grid-both .heat button", has_text="+20.00").click()
-    assert page.locator("#detail-title").inner_text() == "better"
-    assert page.locator("#detail-where").inner_text() == "Supplies x losses"
+    expect(page.locator("#detail-title")).to_have_text("better")
+    expect(page.locator("#detail-where")).to_have_text("Supplies x losses")
     address = page.url
     again = visit("#" + address.partition("#")[2])
-    assert again.locator("#detail-title").inner_text() == "better"
+    expect(again.locator("#detail-title")).to_have_text("better")
 
 
 def test_a_dagger_marks_calls_that_were_not_predicted(visit: Open) -> None:

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from playwright.sync_api import expect
+
 from benchmark.report import text
 from tests.page import sample
 from tests.page.browser import until
@@ -45,7 +47,7 @@ def test_points_are_named_on_hover_and_open_on_click(visit: Open) -> None:
     page.mouse.move(*middle)
     assert page.locator("#cost-tip").inner_text().startswith("fetched: ")
     page.mouse.click(*middle)
-    assert page.locator("#detail-title").inner_text() == "fetched"
+    expect(page.locator("#detail-title")).to_have_text("fetched")
 
 
 def test_points_are_walked_by_arrow_keys(visit: Open) -> None:
@@ -60,7 +62,7 @@ def test_points_are_walked_by_arrow_keys(visit: Open) -> None:
     name = page.locator("#said").inner_text().partition(":")[0]
     assert name in {"drawn", "fetched"}
     page.keyboard.press("Enter")
-    assert page.locator("#detail-title").inner_text() == name
+    expect(page.locator("#detail-title")).to_have_text(name)
 
 
 def test_curves_show_the_chosen_rows(visit: Open) -> None:

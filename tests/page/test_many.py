@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from playwright.sync_api import expect
 
 from tests.page import many
 from tests.page.browser import until
@@ -59,7 +60,7 @@ def test_paper_takes_them_all(visit: Open, crowded: Path) -> None:
 def test_a_row_far_away_opens_by_its_address(visit: Open, crowded: Path) -> None:
     table = many.table(1, 1).key.short_hash
     page = visit(f"#{table}/{ROWS - 1:012x}", content=crowded)
-    assert f"x={ROWS - 1}" in page.locator("#detail-title").inner_text()
+    expect(page.locator("#detail-title")).to_contain_text(f"x={ROWS - 1}")
 
 
 @pytest.mark.slow

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from playwright.sync_api import expect
 
 from benchmark.report.page import build
 from benchmark.report.page.encoding import script_json
@@ -99,7 +100,7 @@ def test_the_policy_stops_what_is_foreign(browser: Any, tmp_path: Path, content:
 def test_addresses_cannot_run_anything(visit: Open) -> None:
     page = visit("#%3Cimg src=x onerror=alert(1)%3E/javascript:alert(1)")
     assert page.locator("main img").count() == 1
-    assert not page.locator("#detail").is_visible()
+    expect(page.locator("#detail")).to_be_hidden()
 
 
 def test_a_broken_address_is_harmless(visit: Open) -> None:
