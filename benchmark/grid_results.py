@@ -91,23 +91,42 @@ class Curve:
     points: tuple[CurvePoint, ...]
 
 
+@dataclass(frozen=True)
+class _Sorted:
+    """Records by experiment, and the experiment that words stand for; made once for all grids."""
+
+    hashes: Mapping[frozenset[str], str]
+    by_hash: Mapping[str, tuple[Record, ...]]
+
+    def of(self, words: Sequence[str]) -> tuple[Record, ...]:
+        """The records of the experiment that the words made, under whatever words they stand."""
+        return self.by_hash.get(self.hashes.get(grids.canonical(words), ""), ())
+
+
+def _sorted(records: Iterable[Record]) -> _Sorted:
+    hashes: dict[frozenset[str], str] = {}
+    by_hash: dict[str, tuple[Record, ...]] = {}
+    for record in distinct(records):
+        own = record.experiment
+        hashes.setdefault(grids.canonical(own.overrides), own.hash)
+        by_hash[own.hash] = (*by_hash.get(own.hash, ()), record)
+    return _Sorted(hashes, by_hash)
+
+
 def result(name: str, grid: Grid, records: Iterable[Record]) -> GridResult:
     """Sort records into the cells of a grid by the words that made them; others are ignored.
 
     Where a record has the words of a cell, all records of its experiment count, under whatever
     words they were made.
     """
-    kept = distinct(records)
-    hashes: dict[frozenset[str], str] = {}
-    by_hash: dict[str, list[Record]] = {}
-    for record in kept:
-        hashes.setdefault(grids.canonical(record.experiment.overrides), record.experiment.hash)
-        if record.seed < grid.seeds:
-            by_hash.setdefault(record.experiment.hash, []).append(record)
+    return _result(name, grid, _sorted(records))
+
+
+def _result(name: str, grid: Grid, known: _Sorted) -> GridResult:
     found: dict[Place, Row] = {}
     missing: list[Missing] = []
     for cell in grids.cells(grid):
-        own = by_hash.get(hashes.get(grids.canonical(cell.words), ""), [])
+        own = [record for record in known.of(cell.words) if record.seed < grid.seeds]
         if own:
             (found[cell.row, cell.column],) = rows_of(own)
         seeds = tuple(sorted(set(range(grid.seeds)) - {record.seed for record in own}))
@@ -119,9 +138,9 @@ def result(name: str, grid: Grid, records: Iterable[Record]) -> GridResult:
 
 def results(records: Iterable[Record]) -> list[GridResult]:
     """Every shipped grid on every data set that it has a record of."""
-    kept = list(records)
+    known = _sorted(records)
     made = [
-        result(name, grids.on(grid, dataset), kept)
+        _result(name, grids.on(grid, dataset), known)
         for name in yaml_names("grid")
         for grid in [grids.load_file(name)]
         for dataset in grid.datasets or ("",)
