@@ -29,6 +29,7 @@ def gather() -> Environment:
         cpu=cpu_name(),
         cores=cores(),
         threads=torch.get_num_threads() if torch else cores(),
+        instructions=str(torch.backends.cpu.get_cpu_capability()) if torch else None,
         memory_bytes=memory_bytes(),
         gpu=gpu,
         driver=driver() if gpu else None,

@@ -107,6 +107,7 @@ class Progress:
     seconds: float = 0.0
     images: int = 0
     resumed: int = 0
+    pieces: int = 1
     loss_sum: float = 0.0
     loss_count: int = 0
     stage_seconds: list[float] = field(default_factory=list)

@@ -88,4 +88,16 @@ def _fill(block: object, **values: Any) -> None:
             block.setdefault(name, value)
 
 
-MIGRATIONS: Mapping[int, Migration] = {0: _from_0}
+def _from_1(value: Value) -> Value:
+    """Before several processes could share a batch; the instructions of the CPU were not asked."""
+    costs, hardware = value.get("cost"), value.get("environment")
+    training = costs.get("training") if isinstance(costs, dict) else None
+    new = value | {"schema": "record/2"}
+    if isinstance(costs, dict) and isinstance(training, dict):
+        new["cost"] = costs | {"training": {"processes": 1, "pieces": 1} | training}
+    if isinstance(hardware, dict):
+        new["environment"] = {"instructions": None} | hardware
+    return new
+
+
+MIGRATIONS: Mapping[int, Migration] = {0: _from_0, 1: _from_1}

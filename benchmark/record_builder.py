@@ -38,6 +38,7 @@ class Outcome:
         eval_seconds: time that evaluation took.
         meter: what was read of the training rows.
         device: where the run took place.
+        processes: how many shared each batch.
     """
 
     net: Net
@@ -48,6 +49,7 @@ class Outcome:
     eval_seconds: float
     meter: Meter
     device: torch.device
+    processes: int = 1
 
 
 def build_record(
@@ -206,6 +208,8 @@ def _training_cost(outcome: Outcome) -> record_models.TrainingCost:
         peak_memory_bytes=_peak_memory(device),
         device=_device_name(device),
         eval_seconds=round(outcome.eval_seconds, 3),
+        processes=outcome.processes,
+        pieces=progress.pieces,
     )
 
 

@@ -1,4 +1,4 @@
-"""The schema of a record, "record/1": frozen, complete, and consistent across its fields.
+"""The schema of a record, "record/2": frozen, complete, and consistent across its fields.
 
 Accuracies are floats in [0, 1]. NaN, infinity and unknown keys are refused everywhere.
 """
@@ -24,7 +24,7 @@ from benchmark.generation.cost import GenerationCost
 from benchmark.generation.protocols import NEUTRAL, Protocol
 from benchmark.metrics import Count, Group, Metrics, Share
 
-SCHEMA = "record/1"
+SCHEMA = "record/2"
 TOLERANCE = 1e-9
 Track = Literal["real", "synthetic", "web", "oracle"]
 TRACKS: tuple[Track, ...] = ("real", "synthetic", "web", "oracle")
@@ -194,7 +194,10 @@ class PredictionFile(Block):
 
 
 class TrainingCost(Block):
-    """What training took; ``input_share`` is the share of time spent waiting for batches."""
+    """What training took; ``input_share`` is the share of time spent waiting for batches.
+
+    A batch was shared by ``processes`` of them, each of which took its share in ``pieces``.
+    """
 
     seconds: Seconds
     images: Count
@@ -203,6 +206,8 @@ class TrainingCost(Block):
     peak_memory_bytes: Count
     device: Name
     eval_seconds: Seconds
+    processes: PositiveCount = 1
+    pieces: PositiveCount = 1
 
 
 class Cost(Block):
@@ -213,7 +218,11 @@ class Cost(Block):
 
 
 class Environment(Block):
-    """Versions and hardware: recorded, never hashed. None where absent or not known."""
+    """Versions and hardware: recorded, never hashed. None where absent or not known.
+
+    ``instructions`` are those that torch uses of the CPU, such as "AVX512": with others, sums are
+    rounded otherwise and a single seed moves.
+    """
 
     python: Name
     bench: Name
@@ -226,6 +235,7 @@ class Environment(Block):
     cpu: Name
     cores: PositiveCount
     threads: PositiveCount
+    instructions: str | None = None
     memory_bytes: Count | None = None
     gpu: str | None = None
     driver: str | None = None
@@ -244,7 +254,7 @@ class Record(Block):
         extra="forbid", frozen=True, allow_inf_nan=False, validate_by_name=True
     )
 
-    schema_version: Literal["record/1"] = Field(default="record/1", alias="schema")
+    schema_version: Literal["record/2"] = Field(default="record/2", alias="schema")
     protocol: PositiveCount
     status: Literal["finished"] = "finished"
     created: UtcTime

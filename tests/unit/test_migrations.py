@@ -54,8 +54,9 @@ def test_a_migration_adds_what_was_not_said_and_changes_nothing_else() -> None:
             return len(part) == len(whole) and all(map(within, part, whole))
         return bool(part == whole)
 
+    assert new.pop("schema") == SCHEMA and value.pop("schema") == "record/1"
     assert within(value, new) and not within(new, value)
-    assert migrate(new) is new
+    assert migrate(new | {"schema": SCHEMA}) == new | {"schema": SCHEMA}
 
 
 def test_there_is_one_migration_from_every_older_form() -> None:
@@ -70,14 +71,27 @@ def test_blocks_that_are_none_are_left_to_validation() -> None:
             records.loads(json.dumps({"schema": "record/0", **part}))
 
 
+def test_a_record_of_form_1_was_made_by_one_process() -> None:
+    value = json.loads(records.dumps(make_record())) | {"schema": "record/1"}
+    for name in ("processes", "pieces"):
+        del value["cost"]["training"][name]
+    del value["environment"]["instructions"]
+    kept = copy.deepcopy(value)
+    found = records.loads(json.dumps(value))
+    assert (found.cost.training.processes, found.cost.training.pieces) == (1, 1)
+    assert found.environment.instructions is None and found == make_record()
+    migrate(value)
+    assert value == kept, "a migration is pure"
+
+
 def test_a_newer_form_says_to_update(tmp_path: Path) -> None:
-    value = json.loads(records.dumps(make_record())) | {"schema": "record/2", "later": 1}
+    value = json.loads(records.dumps(make_record())) | {"schema": "record/3", "later": 1}
     path = tmp_path / "record.json"
     path.write_text(json.dumps(value))
     with pytest.raises(IntegrityError) as caught:
         records.load(path)
     assert str(caught.value) == (
-        f"Expected schema 'record/1' or older, but got 'record/2' [{path}]; it was made by a newer "
+        f"Expected schema 'record/2' or older, but got 'record/3' [{path}]; it was made by a newer "
         "version; update: pip install --upgrade synaug-bench, or git pull in a checkout"
     )
 
@@ -87,7 +101,7 @@ def test_a_newer_form_says_to_update(tmp_path: Path) -> None:
 )
 def test_what_is_no_record_is_refused(schema: object) -> None:
     assert form_of({"schema": schema}) is None
-    with pytest.raises(IntegrityError, match="Expected schema 'record/1', but got"):
+    with pytest.raises(IntegrityError, match="Expected schema 'record/2', but got"):
         records.loads(json.dumps({"schema": schema}))
     assert form_of([]) is None and form_of("record/1") is None
 

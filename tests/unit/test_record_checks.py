@@ -172,7 +172,7 @@ def test_odd_predictions_are_seen(labels, predicted, verdicts, said: str) -> Non
 
 def test_the_verb_prints_a_table_and_fails_with_4(record: Path, capsys) -> None:
     assert cli.main(["check", str(record)]) == 0
-    assert capsys.readouterr().out.splitlines()[0].startswith("pass  schema       record/1, by")
+    assert capsys.readouterr().out.splitlines()[0].startswith("pass  schema       record/2, by")
     changed(record, lambda value: value["cost"]["training"].update(images=9))
     assert cli.main(["check", str(record)]) == 4
     out, err = capsys.readouterr()
