@@ -50,9 +50,10 @@ def _width() -> int | None:
 
 def _run(args: Sequence[str]) -> int:
     if DRY_RUN in args:
-        from benchmark.dry_run import dry_run
+        from benchmark.dry_run import dry_run, take_write
 
-        print(dry_run([word for word in args if word != DRY_RUN], _width()))
+        words, jobs = take_write([word for word in args if word != DRY_RUN])
+        print(dry_run(words, _width(), jobs))
         return 0
     # a grid that is complete needs no torch, which the app imports
     if any(word.startswith("grid=") for word in args):
@@ -62,6 +63,12 @@ def _run(args: Sequence[str]) -> int:
     from benchmark.app import main as app
 
     return app(list(args))
+
+
+def _work(args: Sequence[str]) -> int:
+    from benchmark.work import main as work
+
+    return work(args)
 
 
 def _generate(args: Sequence[str]) -> int:
@@ -179,6 +186,7 @@ class Verb:
 
 VERBS = {
     "run": Verb(_run, "train and evaluate; -m for every combination of choices"),
+    "work": Verb(_work, "run the jobs of a file, on one machine or many; or one by its number"),
     "generate": Verb(_generate, "draw, plan, list, verify, check, export and import images"),
     "prepare": Verb(_prepare, "verify and convert a data set: dataset=NAME source=PATH"),
     "ls": Verb(_ls, "what there is: methods, datasets, budgets, generators, ..., runs"),

@@ -27,6 +27,8 @@ from benchmark.errors import UsageError, unknown
 from benchmark.generation.budget import Budget
 from benchmark.generation.generator import Generator, build_generator
 from benchmark.generation.protocols import Protocol, named
+from benchmark.hydra_words import parse as parse_word
+from benchmark.hydra_words import refuse_unsafe
 from benchmark.identity import plain, presets, shipped_settings
 from benchmark.paths import config_dir
 from benchmark.registry import (
@@ -259,17 +261,10 @@ def _one_line(error: BaseException) -> str:
 
 def check_overrides(overrides: Sequence[str]) -> None:
     """Refuse unknown groups, choices and keys with the nearest names; load selected plugins."""
-    parser = OverridesParser.create()
+    refuse_unsafe(overrides, launcher=False)
     for text in overrides:
-        try:
-            override = parser.parse_override(text)
-        except HydraException:
-            raise UsageError(
-                "Expected key=value, but got this",
-                where=text,
-                todo="quote brackets: 'method=[a,b]'",
-            ) from None
-        if not (override.key_or_group.startswith("hydra") or override.is_delete()):
+        override = parse_word(text)
+        if not override.is_delete():
             _check_override(override)
 
 

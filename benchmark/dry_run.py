@@ -1,5 +1,9 @@
-"""``run ... --dry-run``: what a command line would run, what of it is done, what the rest takes."""
+"""``run ... --dry-run``: what a command line would run, what of it is done, what the rest takes.
 
+With ``--write`` the runs are written to a file of jobs, which ``work`` runs.
+"""
+
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -8,29 +12,72 @@ from benchmark.expansion import Expansions, Facts, Refused, expand_all
 from benchmark.grid_run import Plan, Point, is_grid, plan, science, value_of
 from benchmark.grid_status import render, standing
 from benchmark.grids import Cell, Grid, run_defaults
+from benchmark.jobs_file import jobs_of, write_jobs
+from benchmark.words import launcher_words
 
 SWEEP = ("-m", "--multirun")
+WRITE = "--write"
 
 
-def dry_run(words: Sequence[str], width: int | None = None) -> str:
+def dry_run(words: Sequence[str], width: int | None = None, jobs: Path | None = None) -> str:
     """A table of the experiments of a command line, of a grid or not; nothing is run.
 
     Args:
         words: as given to ``run``.
         width: columns of the terminal; None leaves lines whole.
+        jobs: a file to write the runs to.
 
     Raises:
         UsageError: a word that cannot be meant, or no experiment that can be run.
+        StorageError: the file cannot be written.
     """
-    found = plan(words) if is_grid(words) else _swept(words)
-    return render(standing(found), width)
+    found = plan(words) if is_grid(words) else swept(words)
+    text = render(standing(found), width)
+    return f"{text}\n{_written(found, jobs)}" if jobs else text
 
 
-def _swept(words: Sequence[str]) -> Plan:
-    """The runs of a command line without a grid, as Hydra would expand it."""
+def _written(found: Plan, path: Path) -> str:
+    jobs = jobs_of(found)
+    write_jobs(path, jobs)
+    name = shlex.quote(str(path))
+    return (
+        f"{len(jobs)} jobs in {name}; all of them: python -m benchmark work {name}; "
+        f"in an array 0-{len(jobs) - 1}: python -m benchmark work {name} --index NUMBER"
+    )
+
+
+def take_write(words: Sequence[str]) -> tuple[list[str], Path | None]:
+    """The words without ``--write FILE``, and the file.
+
+    Raises:
+        UsageError: ``--write`` without a file.
+    """
+    kept, path = list(words), None
+    for word in words:
+        name, _, value = word.partition("=")
+        if name != WRITE:
+            continue
+        at = kept.index(word)
+        given = [value] if value else kept[at + 1 : at + 2]
+        if not given:
+            raise UsageError(
+                "Expected a file, but got none", where=WRITE, todo=f"{WRITE} jobs.jsonl"
+            )
+        del kept[at : at + (1 if value else 2)]
+        path = Path(given[0])
+    return kept, path
+
+
+def swept(words: Sequence[str]) -> Plan:
+    """The runs of a command line without a grid, as Hydra would expand it.
+
+    Raises:
+        UsageError: a word that cannot be meant, or an experiment that cannot be run.
+    """
     from benchmark import compose
 
-    given = [word for word in words if word not in SWEEP] or compose.main_job()
+    launcher = launcher_words(words)
+    given = [word for word in words if word not in (*SWEEP, *launcher)] or compose.main_job()
     for word in given:
         if word.startswith("-"):
             raise UsageError("Expected no flag but -m beside --dry-run", where=word)
@@ -47,6 +94,7 @@ def _swept(words: Sequence[str]) -> Plan:
         refused=(),
         words=tuple(words),
         out=Path(value_of(given, "out") or run_defaults()["out"]),
+        launcher=tuple(launcher),
     )
 
 

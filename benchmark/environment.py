@@ -80,7 +80,7 @@ def gpu_name(torch: ModuleType | None) -> str | None:
 
 def driver() -> str | None:
     """The version of the NVIDIA driver, or None."""
-    answer = _ask("nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader")
+    answer = ask("nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader")
     return answer.splitlines()[0].strip() if answer else None
 
 
@@ -89,16 +89,17 @@ def code_state(package: Path) -> tuple[str | None, bool | None]:
 
     Leaderboard files do not count as changes. Both are None for an installed package.
     """
-    top = _ask("git", "-C", str(package), "rev-parse", "--show-toplevel")
+    top = ask("git", "-C", str(package), "rev-parse", "--show-toplevel")
     if not top or Path(top.strip()).resolve() != package.resolve().parent:
         return None, None
     git = ("git", "-C", str(package.parent))
-    sha = _ask(*git, "rev-parse", "--verify", "--quiet", "HEAD")
-    changes = _ask(*git, "status", "--porcelain", "--", ".", ":(exclude)leaderboards")
+    sha = ask(*git, "rev-parse", "--verify", "--quiet", "HEAD")
+    changes = ask(*git, "status", "--porcelain", "--", ".", ":(exclude)leaderboards")
     return (sha.strip() or None) if sha else None, None if changes is None else bool(changes)
 
 
-def _ask(*command: str) -> str | None:
+def ask(*command: str) -> str | None:
+    """What a command prints; None where there is no such command, or it fails or hangs."""
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT, check=True)
     except (OSError, subprocess.SubprocessError):

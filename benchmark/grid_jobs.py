@@ -14,6 +14,7 @@ from benchmark.grid_run import WHOLE, Plan, Point, plan, value_of
 from benchmark.grid_status import Standing, plan_command, render, standing
 from benchmark.grids import Cell, shard
 from benchmark.listing import terminal_width
+from benchmark.places import places
 from benchmark.status import state_of
 from benchmark.worker_processes import run_all
 
@@ -33,11 +34,20 @@ def run_grid(words: Sequence[str]) -> int:
     found = plan(words)
     for cell, refused in found.refused:
         say("skipped", f"{cell.name}: {refused.error}")
-    code = _spawn(found) if found.workers > 1 else _Work(found).all()
+    code = _run_missing(found)
     now = standing(found)
     print(render(now, terminal_width()))
     _advise(now)
     return code or (found.refused[0][1].error.exit_code if found.refused else 0)
+
+
+def _run_missing(found: Plan) -> int:
+    if found.launcher:
+        # Hydra is imported with it
+        from benchmark.sweeps import run_plan
+
+        return run_plan(found) if standing(found).unfinished or found.rerun else 0
+    return _spawn(found) if found.workers > 1 else _Work(found).all()
 
 
 def _advise(now: Standing) -> None:
@@ -56,7 +66,7 @@ def _spawn(found: Plan) -> int:
         return 0
     say("grid", f"{found.workers} processes: {plan_command(found)}")
     begin = [sys.executable, "-m", "benchmark", "run"]
-    return run_all([[*begin, *words] for words in worker_words(found)])
+    return run_all([[*begin, *words] for words in worker_words(found)], places(found.workers))
 
 
 def worker_words(found: Plan) -> list[list[str]]:

@@ -1,8 +1,9 @@
 """What ``run grid=NAME`` stands for: every experiment of a grid with every seed.
 
 A word of the grid's own (``grid``, ``seeds``, ``shard``, ``rows``, ``columns``, ``workers``) says
-which part of it; every other word goes to each run, and wins over what the grid says. Settings of
-a component (``method.NAME.KEY=VALUE``) go to the runs that have it.
+which part of it, a word of Hydra's (``hydra/launcher=NAME``) where it is run; every other word goes
+to each run, and wins over what the grid says. Settings of a component (``method.NAME.KEY=VALUE``)
+go to the runs that have it.
 """
 
 from collections.abc import Collection, Sequence
@@ -13,7 +14,7 @@ from benchmark import grids
 from benchmark.errors import UsageError, unknown
 from benchmark.expansion import Expansions, Facts, Refused, expand_all
 from benchmark.grids import Cell, Grid
-from benchmark.words import plumbing_names
+from benchmark.words import launcher_words, plumbing_names
 
 OWN = ("grid", "seeds", "shard", "rows", "columns", "workers")
 WHOLE = (0, 1)
@@ -32,6 +33,7 @@ class Asked:
         out: the folder of runs.
         workers: processes that share the work.
         words: the command line.
+        launcher: words for one of Hydra's launchers.
     """
 
     name: str
@@ -41,6 +43,7 @@ class Asked:
     out: Path
     workers: int
     words: tuple[str, ...]
+    launcher: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -74,6 +77,7 @@ class Plan:
         out: the folder of runs.
         workers: processes that share the work.
         whole: whether these are all runs of the part; a shard's are not.
+        launcher: words for one of Hydra's launchers; none where the suite runs it by itself.
     """
 
     name: str
@@ -84,6 +88,7 @@ class Plan:
     out: Path
     workers: int = 1
     whole: bool = True
+    launcher: tuple[str, ...] = ()
 
     @property
     def rerun(self) -> bool:
@@ -108,8 +113,17 @@ def read(words: Sequence[str]) -> Asked:
         UsageError: no such grid, or a word that cannot be meant.
     """
     own = dict(word.split("=", 1) for word in words if word.partition("=")[0] in OWN)
-    shared = tuple(word for word in words if word.partition("=")[0] not in OWN)
+    launcher = tuple(launcher_words(words))
+    shared = tuple(
+        word for word in words if word.partition("=")[0] not in OWN and word not in launcher
+    )
     _check(shared)
+    if launcher and "workers" in own:
+        raise UsageError(
+            "Expected workers or a launcher, but got both",
+            where=f"workers={own['workers']} {' '.join(launcher)}",
+            todo="leave one out; hydra.launcher.n_jobs says how many a launcher runs at once",
+        )
     grid = _part(grids.load(own["grid"], value_of(shared, "dataset")), own)
     cells = tuple(grids.cells(grid))
     _check_components(shared, cells)
@@ -121,6 +135,7 @@ def read(words: Sequence[str]) -> Asked:
         out=Path(value_of(shared, "out") or grids.run_defaults()["out"]),
         workers=_positive(own.get("workers"), "workers") or 1,
         words=tuple(words),
+        launcher=launcher,
     )
 
 
@@ -154,6 +169,7 @@ def plan(words: Sequence[str], known: Expansions | None = None) -> Plan:
         out=asked.out,
         workers=asked.workers,
         whole=asked.shard == WHOLE,
+        launcher=asked.launcher,
     )
 
 

@@ -71,7 +71,7 @@ class Standing:
 
 def standing(plan: Plan) -> Standing:
     """Look at the folders of a plan's runs."""
-    states = tuple(_state(point.folder(plan.out)) for point in plan.points)
+    states = tuple(state_at(point.folder(plan.out)) for point in plan.points)
     done = [
         point.folder(plan.out) / "record.json"
         for point, state in zip(plan.points, states, strict=True)
@@ -83,14 +83,15 @@ def standing(plan: Plan) -> Standing:
     return Standing(plan, states, read_rates(RECORDS.rglob("record.json")), borrowed=True)
 
 
-def _state(folder: Path) -> State | str:
+def state_at(folder: Path) -> State | str:
+    """The state of the run of a folder, which need not exist."""
     return state_of(folder) if folder.is_dir() else MISSING
 
 
 def _error(folder: Path) -> str:
     try:
         return str(json.loads((folder / "error.json").read_text(encoding="utf-8"))["error"])
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return "error.json cannot be read"
 
 
@@ -160,7 +161,7 @@ def _accuracy(folders: Iterable[Path]) -> str:
         try:
             values = json.loads((folder / "record.json").read_text(encoding="utf-8"))
             found.append(float(values["metrics"]["accuracy"]))
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
             return "cannot be read"
     return f"{100 * sum(found) / len(found):.2f}" if found else ""
 

@@ -43,6 +43,11 @@ class Parser(argparse.ArgumentParser):
         return self.strict([word for word in args if word not in words]), words
 
 
+def launcher_words(words: Sequence[str]) -> list[str]:
+    """The words that are Hydra's own: they choose and set a launcher, and nothing that is run."""
+    return [word for word in words if word.lstrip("+~").startswith("hydra")]
+
+
 @cache
 def plumbing_names() -> frozenset[str]:
     """Keys of the command line that change no number."""

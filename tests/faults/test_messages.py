@@ -144,9 +144,9 @@ def test_a_repeated_run_keeps_the_old_record_until_the_new_one_is_there(work: Be
 def test_a_failing_job_of_a_sweep_lets_the_others_go_on(work: Bench) -> None:
     words = ("-m", "method=ce,ldam", *SHORT)
     with pytest.MonkeyPatch.context() as patch:
-        from benchmark import app
+        from benchmark import runner
 
-        whole = app.run_experiment
+        whole = runner.run_experiment
 
         def failing(experiment: object) -> object:
             if getattr(experiment, "label", "") == "ce":
@@ -155,7 +155,7 @@ def test_a_failing_job_of_a_sweep_lets_the_others_go_on(work: Bench) -> None:
                 patch.undo()
             return whole(experiment)  # type: ignore[arg-type]
 
-        patch.setattr(app, "run_experiment", failing)
+        patch.setattr(runner, "run_experiment", failing)
         found = work.call("run", *words)
     assert found.code == 5
     assert found.err.count("error:") == 1

@@ -157,7 +157,7 @@ def test_the_documented_search_runs(tmp_path: Path, commands: Commands) -> None:
     assert {stage.shared for each in found for stage in each.stages} == {True}
     again = place.run(*own, *SHORT, "seed=0")
     assert again.code == 0
-    assert again.err.count("already finished") == len(found)
+    assert f"{len(found)} of {len(found)} runs: already finished" in again.err
 
 
 def test_searched_and_unsearched_rows_share_a_table_and_seeds_a_row(

@@ -5,11 +5,12 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from benchmark.worker_processes import run_all
+from benchmark.worker_processes import run_all, run_each
 
 # says that it is there, and ends by itself after a minute
 WAITS = """
@@ -96,3 +97,48 @@ def test_outside_the_main_thread_it_runs_as_well() -> None:
     thread.start()
     thread.join()
     assert found == [3]
+
+
+def test_each_place_takes_the_next_command(tmp_path: Path) -> None:
+    # no more at once than places, and each process sees what its place adds
+    code = (
+        "import os, pathlib, sys, time; own = pathlib.Path(sys.argv[1]); own.touch()\n"
+        "time.sleep(.2); own.unlink()\n"
+        "raise SystemExit(int(os.environ['PLACE']))"
+    )
+    at_once: list[int] = []
+
+    def commands() -> Iterator[list[str]]:
+        for number in range(5):
+            at_once.append(len(list(tmp_path.iterdir())))
+            yield python(code, tmp_path / str(number))
+
+    ended: list[int] = []
+    run_each(commands(), [{"PLACE": "3"}, {"PLACE": "4"}], lambda _, code: ended.append(code))
+    assert sorted(set(ended)) == [3, 4] and len(ended) == 5
+    assert max(at_once) <= 2
+
+
+def test_nothing_is_begun_after_a_signal(tmp_path: Path) -> None:
+    mark = tmp_path / "mark"
+    begun = iter([python(WAITS, mark), python("")])
+    asked: list[int] = []
+
+    def commands() -> Iterator[list[str]]:
+        for command in begun:
+            asked.append(1)
+            yield command
+
+    timer = threading.Timer(0.1, _signal_when_there, [mark])
+    timer.start()
+    with pytest.raises(KeyboardInterrupt):
+        run_each(commands(), [{}], lambda *_: None)
+    timer.join()
+    assert len(asked) == 1
+    assert mark.with_suffix(".got").read_text() == f"{int(signal.SIGTERM)} "
+
+
+def _signal_when_there(mark: Path) -> None:
+    while not mark.exists():
+        time.sleep(0.02)
+    os.kill(os.getpid(), signal.SIGTERM)

@@ -1,0 +1,58 @@
+"""Hydra's launchers by name, and what installs each; imports nothing of Hydra."""
+
+import importlib.util
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from benchmark.errors import UsageError, unknown
+
+CHOICE = "hydra/launcher="
+
+
+@dataclass(frozen=True)
+class Launcher:
+    """One of Hydra's launchers.
+
+    Attributes:
+        module: what must be installed.
+        extra: of this package, which installs it; "" where nothing is needed.
+    """
+
+    module: str
+    extra: str
+
+
+LAUNCHERS: Mapping[str, Launcher] = {
+    "basic": Launcher("hydra", ""),
+    "joblib": Launcher("hydra_plugins.hydra_joblib_launcher", "joblib"),
+    "submitit_local": Launcher("hydra_plugins.hydra_submitit_launcher", "slurm"),
+    "submitit_slurm": Launcher("hydra_plugins.hydra_submitit_launcher", "slurm"),
+    "ray": Launcher("hydra_plugins.hydra_ray_launcher", "ray-launcher"),
+}
+
+
+def check_launcher(words: Sequence[str]) -> None:
+    """Refuse a launcher that does not exist or is not installed.
+
+    Raises:
+        UsageError: names the nearest ones, or the extra that installs it.
+    """
+    for word in words:
+        if not word.startswith(CHOICE):
+            continue
+        name = word.removeprefix(CHOICE)
+        if name not in LAUNCHERS:
+            raise unknown("launcher", name, LAUNCHERS, where=word)
+        if not _installed(LAUNCHERS[name].module):
+            raise UsageError(
+                f"Expected the launcher '{name}', but it is not installed",
+                where=word,
+                todo=f"run: pip install 'synaug-bench[{LAUNCHERS[name].extra}]'",
+            )
+
+
+def _installed(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:  # of the package around it
+        return False
