@@ -80,7 +80,7 @@ def _check(words: Sequence[str]) -> None:
             where=" ".join(launcher),
             todo="put -m before the words of a sweep",
         )
+    overrides = [word for word in words if word not in (*flags, *launcher) and "=" in word]
+    compose.check_overrides(overrides)
     if not flags:
         resolve(compose.settings(words))
-    else:
-        compose.check_overrides([word for word in words if word not in flags and "=" in word])
