@@ -3,6 +3,10 @@
 import difflib
 from collections.abc import Iterable
 
+from benchmark.harmless import harmless
+
+_LONGEST = 1000
+
 
 class BenchError(Exception):
     """Base of every error shown without a traceback.
@@ -22,7 +26,13 @@ class BenchError(Exception):
     def __str__(self) -> str:
         place = f" [{self.where}]" if self.where is not None else ""
         advice = f"; {self.todo}" if self.todo else ""
-        return f"{self.problem}{place}{advice}"
+        # much of it comes from files and from other libraries
+        return harmless(f"{_cut(self.problem)}{_cut(place)}{advice}")
+
+
+def _cut(text: str) -> str:
+    """A text with its middle left out where the content of a file would fill the terminal."""
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 100]} ... {text[-90:]}"
 
 
 class UsageError(BenchError):

@@ -27,6 +27,7 @@ from benchmark.generation.protocols import (
     levelled,
 )
 from benchmark.generation.sources import Collected, Drawn
+from benchmark.harmless import is_file_name
 from benchmark.seeds import numpy_generator
 from benchmark.stack import Stack
 
@@ -153,9 +154,19 @@ class Experiment:
 
     @property
     def dataset_name(self) -> str:
-        """The data set as printed; runs scored on other rows than the test set say so."""
-        rows = self.settings.score_on
-        return self.card.name if rows == "test" else f"{self.card.name}@{rows}"
+        """The data set as printed; runs scored on other rows than the test set say so.
+
+        Raises:
+            UsageError: it is no name of a folder, which it becomes.
+        """
+        rows, name = self.settings.score_on, self.card.name
+        if not is_file_name(name):
+            raise UsageError(
+                f"Expected letters, digits, - and _, but got '{name}'",
+                where="dataset.name",
+                todo="give the data set a short name",
+            )
+        return name if rows == "test" else f"{name}@{rows}"
 
     @property
     def track(self) -> str:

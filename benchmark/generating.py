@@ -173,7 +173,7 @@ def write_modifier_sheet(key: str, out: Path | None) -> Path:
         done = pool.accepted.get((row.label, row.slot))
         title = _modifier(pool, row)
         if done is not None and title not in classes.setdefault(row.class_name, {}):
-            with Image.open(pool.pool.image_path(done)) as image:
+            with Image.open(pool.pool.image_path(done), formats=["PNG"]) as image:
                 classes[row.class_name][title] = image.convert("RGB")
     path = out or pool.folder / "modifier_sheet.png"
     write_modifiers(path, classes)

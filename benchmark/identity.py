@@ -125,4 +125,6 @@ def _short(value: Any) -> str:
 def slug(text: str) -> str:
     """A label as a folder name: letters, digits, dots, dashes and underscores."""
     kept = "".join(char if char.isalnum() or char in "._-=" else "_" for char in text)
-    return "_".join(piece for piece in kept.split("_") if piece)[:80]
+    found = "_".join(piece for piece in kept.split("_") if piece)[:80]
+    # dots alone would be this folder or the one above
+    return found if found.strip(".") else "_"

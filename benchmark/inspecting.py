@@ -62,7 +62,7 @@ def inspect(overrides: Sequence[str], extractor: str | None = None) -> Inspected
     real = data.heldout if len(data.heldout.labels) else None
     test = np.asarray(data.test.images)
     found = report.check(
-        report.Labelled(added.part.images, added.part.labels),
+        report.Labelled(np.asarray(added.part.images), added.part.labels),
         _labelled(data.train),
         test,
         n_classes=experiment.card.n_classes,
@@ -117,7 +117,7 @@ def _write_neighbours(
     train: report.Labelled,
 ) -> None:
     """The added images nearest to a test image, beside it and the nearest training image."""
-    images = added.part.images
+    images = np.asarray(added.part.images)
     to_test, to_train = nearest(images, Index(test)), nearest(images, Index(train.images))
     rows = np.argsort(-to_test.score, kind="stable")[:_NEIGHBOURS]
     classes = experiment.card.classes
@@ -182,5 +182,5 @@ def _loader(experiment: Experiment) -> Callable[[], Any]:
 
 
 def _picture(path: Path) -> NDArray[np.uint8]:
-    with Image.open(path) as image:
+    with Image.open(path, formats=["PNG"]) as image:
         return np.array(image.convert("RGB"))

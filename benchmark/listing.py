@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmark.errors import unknown
+from benchmark.harmless import harmless
 from benchmark.paths import PACKAGE, config_dir
 from benchmark.registry import (
     BACKBONES,
@@ -155,12 +156,12 @@ def table(
     """Lines of aligned columns; what does not fit in the terminal is cut or wrapped.
 
     Args:
-        rows: cells, equally many in each row.
+        rows: cells, equally many in each row; what a terminal would obey is shown as an escape.
         width: columns of the terminal; None leaves every line whole.
         indent: stands before each line.
         wrap: go on below in the last column rather than cut.
     """
-    cells = list(rows)
+    cells = [tuple(map(harmless, row)) for row in rows]
     widths = [max(map(len, column)) for column in list(zip(*cells, strict=True))[:-1]]
     hanging = len(indent) + sum(size + 2 for size in widths)
     lines: list[str] = []

@@ -7,6 +7,8 @@ module in a component package together with a YAML file of the same name.
 
 import ast
 import importlib
+import logging
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -15,10 +17,15 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.errors import UsageError, unknown
+from benchmark.harmless import harmless
 from benchmark.paths import PACKAGE, config_dir
 
 COMPONENT_PACKAGES = ("baselines", "synaug")
 BUILT_IN = "built-in"
+LOG = logging.getLogger(__name__)
+# names become folders of runs, words of the command line and cells of tables
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,79}")
+_TARGET = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -96,7 +103,10 @@ class Registry:
 
     @cached_property
     def entries(self) -> dict[str, Entry]:
-        """All entries by name; built-in names win over plugins.
+        """All entries by name.
+
+        A package that claims a built-in name, or whose entry is no name or no "module:object", is
+        refused that entry with a warning, and nothing of it is imported.
 
         Raises:
             UsageError: two installed packages claim one name.
@@ -105,7 +115,11 @@ class Registry:
         for point in _entry_points().select(group=self.group):
             entry = Entry(point.name, point.value, _distribution(point), "(plugin, not imported)")
             held = found.get(point.name)
-            if held and held.origin not in (BUILT_IN, entry.origin):
+            if wrong := _wrong(entry, held):
+                said = f"{entry.origin} is refused the {self.noun} '{entry.name}': {wrong}"
+                LOG.warning("%s", harmless(said))
+                continue
+            if held and held.origin != entry.origin:
                 raise UsageError(
                     f"Two packages register the {self.noun} '{point.name}': {held.origin} "
                     f"and {entry.origin}",
@@ -134,7 +148,7 @@ class Registry:
         module, _, attribute = entry.target.partition(":")
         try:
             return getattr(importlib.import_module(module), attribute)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             if entry.origin == BUILT_IN:
                 raise
             raise UsageError(
@@ -142,6 +156,15 @@ class Registry:
                 where=f"{entry.origin}, {entry.target}",
                 todo="repair or uninstall that package; nothing else is affected",
             ) from error
+
+
+def _wrong(entry: Entry, held: Entry | None) -> str:
+    """Why an entry of a package is not taken; empty where it is."""
+    if held and held.origin == BUILT_IN:
+        return "a built-in has that name"
+    if not _NAME.fullmatch(entry.name):
+        return "a name is lower-case letters, digits and underscores"
+    return "" if _TARGET.fullmatch(entry.target) else f"'{entry.target}' is no module:object"
 
 
 def _distribution(point: EntryPoint) -> str:

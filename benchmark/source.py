@@ -67,7 +67,11 @@ def module_path(name: str) -> Path | None:
 @cache
 def _tree(module: str) -> ast.Module:
     path = module_path(module)
-    return ast.parse(path.read_text(encoding="utf-8") if path else "")
+    try:
+        return ast.parse(path.read_text(encoding="utf-8") if path else "")
+    except (OSError, ValueError, SyntaxError, RecursionError, MemoryError):
+        # a package of others may hold anything; what cannot be read is not described
+        return ast.parse("")
 
 
 def definition(module: str, name: str) -> ast.AST | None:

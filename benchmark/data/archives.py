@@ -1,29 +1,48 @@
 """A folder, zip or tar of files, read alike and in place: nothing is extracted to disk."""
 
+import lzma
 import os
 import stat
+import struct
 import tarfile
 import zipfile
 import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path, PurePosixPath
 from typing import Self
 
+from benchmark.data.tars import HEADER_BYTES, check_end, is_tar, open_tar
 from benchmark.errors import DataError, IntegrityError
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What an archive may hold before it is taken for a bomb: files, bytes of one, bytes of all."""
+    """What an archive may hold before it is taken for a bomb.
+
+    Attributes:
+        members: files and folders.
+        member_bytes: of one file.
+        total_bytes: of all files.
+        ratio: bytes of all files for each byte of the archive, beyond the first ``slack`` bytes.
+        slack: bytes that any archive may unpack to.
+    """
 
     members: int = 5_000_000
     member_bytes: int = 256 << 20
     total_bytes: int = 1 << 40
+    ratio: int = 200
+    slack: int = 256 << 20
 
 
 LIMITS = Limits()
+# what the standard library raises on bytes that are no archive, or a damaged one
+_BROKEN = (
+    zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, struct.error, EOFError,
+    OSError, NotImplementedError, ValueError, IndexError, KeyError, RuntimeError, OverflowError,
+)  # fmt: skip
 SkipFolder = Callable[[str], bool]
 
 
@@ -65,14 +84,17 @@ class Archive(ABC):
         """The bytes of one file."""
         return next(data for _, data in self.read_many([name]))
 
-    def _take(self, found: Iterable[tuple[str, int]], limits: Limits) -> None:
+    def _take(self, found: Iterable[tuple[str, int | None]], limits: Limits, packed: int) -> None:
+        """Keep the sizes of files; folders come as None and only count."""
         total, sizes = 0, {}
-        for name, size in found:
+        for count, (name, size) in enumerate(found, 1):
+            _check_limits(self.path, name, count, size or 0, total + (size or 0), limits, packed)
+            if size is None:
+                continue
             if name in sizes:
                 raise _unsafe(self.path, f"two files named '{name}'")
             sizes[name] = size
             total += size
-            _check_limits(self.path, name, len(sizes), size, total, limits)
         self.sizes = dict(sorted(sizes.items()))
 
 
@@ -99,9 +121,9 @@ def open_archive(
     try:
         if zipfile.is_zipfile(where):
             return _Zip(where, limits)
-        if tarfile.is_tarfile(where):
+        if is_tar(where):
             return _Tar(where, limits)
-    except (zipfile.BadZipFile, tarfile.TarError, EOFError, zlib.error, OSError) as error:
+    except _BROKEN as error:
         raise _damaged(where, error) from error
     raise DataError(
         "Expected a folder, zip or tar, but got another kind of file (or a truncated one)",
@@ -111,12 +133,13 @@ def open_archive(
 
 
 def _check_limits(
-    path: Path, name: str, members: int, size: int, total: int, limits: Limits
+    path: Path, name: str, members: int, size: int, total: int, limits: Limits, packed: int
 ) -> None:
     for got, limit, what in (
         (members, limits.members, "files"),
         (size, limits.member_bytes, f"bytes in '{name}'"),
         (total, limits.total_bytes, "bytes in all"),
+        (total, limits.slack + limits.ratio * packed, f"bytes from {packed:,} of the archive"),
     ):
         if got > limit:
             raise _unsafe(path, f"more than {limit:,} {what}")
@@ -144,10 +167,21 @@ def _clean(path: Path, name: str) -> str:
     return str(given)
 
 
+def _overlap(members: Sequence[zipfile.ZipInfo]) -> str | None:
+    """A member whose bytes are another's too: so a small file unpacks to a huge one."""
+    ordered = sorted(members, key=lambda member: member.header_offset)
+    for member, after in pairwise(ordered):
+        end = member.header_offset + zipfile.sizeFileHeader + member.compress_size  # type: ignore[attr-defined]
+        if end > after.header_offset:
+            return member.filename
+    return None
+
+
 class _Folder(Archive):
     def __init__(self, path: Path, limits: Limits, skip: SkipFolder | None) -> None:
         super().__init__(path)
-        self._take(self._walk("", skip, ()), limits)
+        # nothing is packed: the files are as large as they are
+        self._take(self._walk("", skip, ()), limits, limits.total_bytes)
 
     def _walk(
         self, folder: str, skip: SkipFolder | None, above: tuple[tuple[int, int], ...]
@@ -187,10 +221,18 @@ class _Zip(Archive):
         super().__init__(path)
         self._file = zipfile.ZipFile(path)
         self._members: dict[str, zipfile.ZipInfo] = {}
-        self._take(self._list(), limits)
+        try:
+            self._take(self._list(), limits, path.stat().st_size)
+        except BaseException:
+            self._file.close()
+            raise
 
-    def _list(self) -> Iterator[tuple[str, int]]:
-        for member in self._file.infolist():
+    def _list(self) -> Iterator[tuple[str, int | None]]:
+        members = self._file.infolist()
+        shared = _overlap(members)
+        if shared is not None:
+            raise _unsafe(self.path, f"'{shared}', which overlaps another file")
+        for member in members:
             name = _clean(self.path, member.filename)
             mode = member.external_attr >> 16
             if stat.S_IFMT(mode) not in (0, stat.S_IFREG, stat.S_IFDIR):
@@ -199,7 +241,7 @@ class _Zip(Archive):
                 raise _unsafe(self.path, f"'{name}', which is encrypted")
             if not member.is_dir():
                 self._members[name] = member
-                yield name, member.file_size
+            yield name, None if member.is_dir() else member.file_size
 
     def close(self) -> None:
         self._file.close()
@@ -208,44 +250,47 @@ class _Zip(Archive):
         for name in names:
             try:
                 data = self._file.read(self._members[name])
-            except (
-                zipfile.BadZipFile,
-                zlib.error,
-                EOFError,
-                OSError,
-                NotImplementedError,
-            ) as error:
+            except _BROKEN as error:
                 raise _damaged(self.path, error, name) from error
+            if len(data) != self.sizes[name]:
+                raise _damaged(self.path, EOFError("fewer bytes than it says"), name)
             yield name, data
 
 
 class _Tar(Archive):
     def __init__(self, path: Path, limits: Limits) -> None:
         super().__init__(path)
-        with tarfile.open(path) as file:
-            self._take(self._list(file), limits)
+        self._limits = limits
+        with open_tar(path) as (file, guard):
+            self._take(self._list(file), limits, path.stat().st_size)
+            check_end(file, guard)
 
-    def _list(self, file: tarfile.TarFile) -> Iterator[tuple[str, int]]:
+    def _list(self, file: tarfile.TarFile) -> Iterator[tuple[str, int | None]]:
         for member in file:
             name = _clean(self.path, member.name)
             if not (member.isreg() or member.isdir()):
                 raise _unsafe(self.path, f"'{name}', which is a link or a device")
-            if member.isreg():
-                yield name, member.size
+            if member.size < 0:
+                # the next header would be one that was read before
+                raise _unsafe(self.path, f"'{name}' of {member.size} bytes")
+            yield name, member.size if member.isreg() else None
 
     def read_many(self, names: Iterable[str]) -> Iterator[tuple[str, bytes]]:
         wanted: set[str] = set(names)
         try:
-            with tarfile.open(self.path) as file:
+            with open_tar(self.path) as (file, guard):
                 for member in file:
                     name = _clean(self.path, member.name)
                     stream = file.extractfile(member) if name in wanted else None
                     if stream is not None:
                         wanted.discard(name)
-                        yield name, stream.read()
+                        guard.most = max(self._limits.member_bytes, HEADER_BYTES)
+                        data = stream.read()
+                        guard.most = HEADER_BYTES
+                        yield name, data
                     if not wanted:
                         return
-        except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
+        except _BROKEN as error:
             raise _damaged(self.path, error) from error
         if wanted:
             raise _damaged(self.path, EOFError("an archive that ends early"), min(wanted))

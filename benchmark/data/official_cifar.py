@@ -1,6 +1,5 @@
-"""The official CIFAR python archives, read through torchvision after their MD5 is verified."""
+"""The official CIFAR python archives, read through torchvision after their hash is verified."""
 
-import hashlib
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -11,8 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmark.data.downloads import Source, fetch
 from benchmark.data.store import PartPlan, Produce
-from benchmark.errors import DataError, IntegrityError
+from benchmark.errors import IntegrityError
+from benchmark.files import sha256_file
 from benchmark.paths import data_dir
 
 FORMS = "a folder, zip or tar laid out {train,test}/<class>/<file>, or the official python archive"
@@ -22,6 +23,18 @@ OFFICIAL_NAMES = {
     10: {"cifar-10-python.tar.gz", "cifar-10-batches-py"},
     100: {"cifar-100-python.tar.gz", "cifar-100-python"},
 }
+_AT = "https://www.cs.toronto.edu/~kriz/"
+# the archives hold pickles: torchvision's MD5 would not tell a forged one
+SOURCES = {
+    10: Source(
+        f"{_AT}cifar-10-python.tar.gz", 170_498_071,
+        "6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce",
+    ),
+    100: Source(
+        f"{_AT}cifar-100-python.tar.gz", 169_001_437,
+        "85cd44d02ba6437773c5bbd22e183051d648de2e7d6b014e1ef29b855ba677a7",
+    ),
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -69,45 +82,39 @@ def read_official(source: Path, n_classes: int) -> Official:
     """Read the official archive, or the folder made from it.
 
     Raises:
-        IntegrityError: its MD5 is not the published one; nothing of it was unpickled.
+        IntegrityError: its hash is not the published one; nothing of it was unpickled.
     """
     cls = dataset_class(n_classes)
     archive = source / cls.filename if source.is_dir() else source
     if archive.is_file():
-        return _from_archive(archive, cls)
+        return _from_archive(archive, n_classes)
     root = source.parent if source.name == cls.base_folder else source
     return _read(root, cls)
 
 
 def download(n_classes: int) -> Official:
-    """Fetch the official archive through torchvision.
+    """Fetch the official archive.
 
     Raises:
         DataError: it cannot be fetched; says how to do without.
+        IntegrityError: what arrived is not the published archive.
+        StorageError: the disk is full or the cache cannot be written.
     """
-    cls = dataset_class(n_classes)
-    folder = data_dir() / ".downloads"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        cls(str(folder), download=True)
-    except (OSError, RuntimeError) as error:
-        text = " ".join(str(error).split())
-        raise DataError(
-            f"Expected to download {cls.filename}, but got: {text}",
-            where=cls.url,
-            todo=f"fetch it elsewhere and prepare with source=PATH: {FORMS}",
-        ) from error
-    found = _read(folder, cls)
+    source, folder = SOURCES[n_classes], data_dir() / ".downloads"
+    folder.mkdir(parents=True, exist_ok=True)
+    archive = folder / source.name
+    fetch(source, archive, f"fetch it elsewhere and prepare with source=PATH: {FORMS}")
+    found = _from_archive(archive, n_classes)
     shutil.rmtree(folder, ignore_errors=True)
     return found
 
 
-def _from_archive(archive: Path, cls: Any) -> Official:
-    with archive.open("rb") as file:
-        digest = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
-    if digest != cls.tgz_md5:
+def _from_archive(archive: Path, n_classes: int) -> Official:
+    cls, published = dataset_class(n_classes), SOURCES[n_classes].sha256
+    digest = sha256_file(archive)
+    if digest != published:
         raise IntegrityError(
-            f"Expected the official {cls.filename} (MD5 {cls.tgz_md5}), but got MD5 {digest}",
+            f"Expected the official {cls.filename} (SHA-256 {published}), but got {digest}",
             where=archive,
             todo="fetch it again; it holds pickles, so no other file is opened",
         )

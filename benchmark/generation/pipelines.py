@@ -10,11 +10,10 @@ from typing import Any
 import diffusers
 import torch
 import transformers
-from safetensors import SafetensorError
 from torch import nn
 from torch.utils.flop_counter import sdpa_flop_count
 
-from benchmark.errors import IntegrityError, UsageError
+from benchmark.errors import IntegrityError, UsageError, one_line
 from benchmark.generation.diffusers_config import DiffusersConfig
 
 # PNDM's Runge-Kutta warm-up would add calls that no checkpoint in use asks for; the single-step
@@ -133,9 +132,9 @@ def load_pipeline(config: DiffusersConfig, device: torch.device) -> Any:
             options = _load_options(config, folder)
             # imported here and not above: it brings every pipeline, which takes seconds
             pipe = diffusers.AutoPipelineForText2Image.from_pretrained(folder, **options)
-    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+    except Exception as error:  # damaged settings fail in every layer of two libraries
         raise IntegrityError(
-            f"Expected a pipeline that loads, but got {str(error).splitlines()[0]}", where=folder
+            f"Expected a pipeline that loads, but got {one_line(error)}", where=folder
         ) from error
     pipe.scheduler = make_scheduler(config.scheduler, pipe.scheduler.config, config.spacing)
     pipe.set_progress_bar_config(disable=True)

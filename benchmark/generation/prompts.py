@@ -10,11 +10,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from benchmark.config import parse
 from benchmark.errors import IntegrityError, UsageError, nearest, unknown
 from benchmark.generation.modifiers import ModifierSet
+from benchmark.yaml_text import read_yaml
 
 NO_MODIFIERS = "none"
 _FIELDS = ("class", "modifier")
@@ -82,7 +81,10 @@ def _bad_template(name: str, template: str) -> UsageError:
 
 def _template_fields(template: str) -> list[str]:
     try:
-        return [name for _, name, _, _ in string.Formatter().parse(template) if name is not None]
+        fields = [each for each in string.Formatter().parse(template) if each[1] is not None]
+        if any(spec or conversion for _, _, spec, conversion in fields):
+            raise ValueError("a width or a conversion")
+        return [str(name) for _, name, _, _ in fields]
     except ValueError as error:
         raise UsageError(
             f"Expected a template with fields in braces, but got '{template}' ({error})"
@@ -168,10 +170,7 @@ def load_modifiers(name: str, folder: Path) -> ModifierSet:
     if name not in modifier_names(folder):
         raise unknown("modifier set", name, modifier_names(folder), where=folder.name)
     path = folder / f"{name}.yaml"
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise IntegrityError(f"Expected valid YAML, but got {error}", where=path) from error
+    values = read_yaml(path)
     if not isinstance(values, dict):
         raise IntegrityError(f"Expected a mapping, but got {type(values).__name__}", where=path)
     loaded = parse(ModifierSet, values, path.name)

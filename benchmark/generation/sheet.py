@@ -16,7 +16,7 @@ _TEXT = 14
 
 
 def _tile(path: Path) -> Image.Image:
-    with Image.open(path) as image:
+    with Image.open(path, formats=["PNG"]) as image:
         small = max(image.size) < _TILE
         how = Image.Resampling.NEAREST if small else Image.Resampling.LANCZOS
         return image.convert("RGB").resize((_TILE, _TILE), how)

@@ -12,7 +12,8 @@ from urllib.parse import urlsplit
 from urllib.request import getproxies
 
 from benchmark.errors import DataError, IntegrityError, UsageError
-from benchmark.files import content_hash, read_json, sha256_file, write_json
+from benchmark.files import content_hash, read_sealed, sha256_file, write_sealed
+from benchmark.generation.pipeline_index import check_no_code, read_index
 from benchmark.paths import cache_root
 
 PACKAGE_PREFIX = "package:"
@@ -51,7 +52,8 @@ def locate(weights: str, revision: str | None, fetch_command: str) -> Path:
 
 def _package_folder(name: str) -> Path:
     package, _, inside = name.partition("/")
-    found = importlib.util.find_spec(package)
+    # to find a package in a package, Python would import the outer one
+    found = importlib.util.find_spec(package) if package.isidentifier() else None
     if found is None or not found.submodule_search_locations:
         raise DataError(f"Expected an installed package '{package}'", where="generator.weights")
     return Path(next(iter(found.submodule_search_locations))) / inside
@@ -82,11 +84,14 @@ def _checked(folder: Path) -> Path:
 
 
 def components(folder: Path) -> list[str]:
-    """Names of the pipeline's components that are used; the safety checker is not."""
-    index = read_json(folder / "model_index.json")
+    """Names of the pipeline's components that are used; the safety checker is not.
+
+    Raises:
+        IntegrityError: see ``read_index``.
+    """
     return sorted(
         name
-        for name, kind in index.items()
+        for name, kind in read_index(folder).items()
         if isinstance(kind, list) and kind[0] and name not in _UNUSED
     )
 
@@ -113,8 +118,10 @@ def check_files(folder: Path, variant: str | None, fetch_command: str) -> None:
 
     Raises:
         DataError: a component has no safetensors weights.
-        IntegrityError: a weights file is shorter or longer than its header says.
+        IntegrityError: a weights file is shorter or longer than its header says, or the folder
+            brings code.
     """
+    check_no_code(folder)
     files = used_files(folder, variant)
     for name in components(folder):
         inside = [path for path in files if path.parent.name == name]
@@ -150,8 +157,9 @@ def _promised_size(path: Path) -> int:
         text = file.read(min(length, _MAX_HEADER))
     try:
         header = json.loads(text)
-        ends = [entry["data_offsets"][1] for key, entry in header.items() if key != "__metadata__"]
-    except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+        entries = (entry for key, entry in header.items() if key != "__metadata__")
+        ends = [int(entry["data_offsets"][1]) for entry in entries]
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise IntegrityError(
             "Expected a safetensors file, but its header cannot be read",
             where=path,
@@ -182,17 +190,18 @@ def _digests(files: Iterable[Path]) -> list[str]:
     before = dict(known)
     digests = [_digest(file, known) for file in files]
     if known != before:
-        write_json(path, known)
+        write_sealed(path, {"files": known})
     return digests
 
 
 def _known(path: Path) -> dict[str, str]:
     try:
-        known = read_json(path) if path.exists() else {}
-    except IntegrityError:
+        sealed = read_sealed(path) if path.exists() else None
+    except (IntegrityError, OSError):
         LOG.warning("Ignoring an unreadable cache of file hashes: %s", path)
-        known = {}
-    return known if isinstance(known, dict) else {}
+        sealed = None
+    known: dict[str, str] = (sealed or {}).get("files", {})
+    return known
 
 
 def _digest(path: Path, known: dict[str, str]) -> str:
@@ -250,12 +259,11 @@ def _download(weights: str, revision: str | None, variant: str | None) -> Path:
 
 def _snapshot(weights: str, revision: str | None, patterns: list[str]) -> Path:
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
     try:
         reach_hub()
         return Path(snapshot_download(weights, revision=revision, allow_patterns=patterns))
-    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+    except Exception as error:  # whatever the hub's client makes of a broken line or a wrong answer
         raise DataError(
             f"Expected to fetch {weights} at revision {revision}, but got {_first_line(error)}",
             where="generator.weights",

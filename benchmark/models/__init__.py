@@ -7,12 +7,15 @@ from benchmark.config import BackboneConfig
 from benchmark.errors import UsageError, unknown
 from benchmark.registry import BACKBONES
 
+# with these timm would fetch or read weights of its own
+NOT_BUILT_WITH = ("pretrained", "pretrained_cfg", "pretrained_cfg_overlay", "checkpoint_path")
+
 
 def build_backbone(config: BackboneConfig) -> nn.Module:
     """A timm model without its classifier: images -> (batch, ``num_features``).
 
     Raises:
-        UsageError: unknown model name, or options its constructor refuses.
+        UsageError: unknown model name, weights from elsewhere, or options its constructor refuses.
     """
     import timm
 
@@ -22,6 +25,13 @@ def build_backbone(config: BackboneConfig) -> nn.Module:
         BACKBONES.load(config.name)
     if not timm.is_model(config.name):
         raise unknown("backbone", config.name, timm.list_models(), where="backbone.name")
+    for name in NOT_BUILT_WITH:
+        if name in config.options:
+            raise UsageError(
+                f"Expected a backbone that is trained here, but got {name}",
+                where="backbone.options",
+                todo="leave it out; weights of others are scored by: python -m benchmark evaluate",
+            )
     try:
         model = timm.create_model(config.name, num_classes=0, **config.options)
     except Exception as error:  # whatever a model's constructor raises about what it was given

@@ -19,6 +19,7 @@ from benchmark.record_models import (
 )
 
 SCHEMA = "network/1"
+KEY = "synaug-bench"
 
 
 class Blueprint(Block):

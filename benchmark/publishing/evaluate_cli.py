@@ -5,7 +5,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmark.errors import UsageError, unknown
+from benchmark.errors import IntegrityError, UsageError, unknown
 from benchmark.words import Parser
 
 if TYPE_CHECKING:
@@ -79,14 +79,14 @@ def _config(words: Sequence[str]) -> "EvaluateConfig":
 
 def _value(word: str) -> tuple[str, Any]:
     """Key and value of a word; paths are taken as they are, the rest as in YAML."""
-    import yaml
+    from benchmark.yaml_text import parse_yaml
 
     key, _, text = word.partition("=")
     if key in ("predictions", "checkpoint", "map", "model"):
         return key, text
     try:
-        return key, yaml.safe_load(text)
-    except yaml.YAMLError:
+        return key, parse_yaml(text, word)
+    except IntegrityError:
         return key, text
 
 

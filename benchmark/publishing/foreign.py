@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from benchmark.errors import DataError, IntegrityError, UsageError, one_line, unknown
 from benchmark.generation.weights import reach_hub
+from benchmark.pickled_names import check_names
 from benchmark.publishing.weights_file import read_tensors
 from benchmark.registry import BACKBONES
 
@@ -47,6 +48,7 @@ def read_state(path: Path) -> dict[str, Tensor]:
 def _unpickled(path: Path) -> Any:
     try:
         _check_unpacked(path)
+        check_names(path)
         return torch.load(path, map_location="cpu", weights_only=True)
     except IntegrityError:
         raise

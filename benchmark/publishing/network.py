@@ -17,6 +17,7 @@ from benchmark.data.batches import TrainSet
 from benchmark.errors import BenchError, IntegrityError, UsageError, one_line
 from benchmark.job import Job
 from benchmark.logs import NullLogger
+from benchmark.models import NOT_BUILT_WITH
 from benchmark.publishing.blueprint import Blueprint
 from benchmark.publishing.weights_file import blueprint_in, read_tensors
 from benchmark.registry import COMPONENTS
@@ -25,8 +26,6 @@ from benchmark.untrained import untrained
 
 MAX_ROWS = 10**8
 _ORIGINS: dict[str, Origin] = {"synthetic": "synthetic", "web": "web", "oracle": "heldout_real"}
-# with these timm would fetch or read weights of its own
-_NOT_BUILT_WITH = ("pretrained", "pretrained_cfg", "pretrained_cfg_overlay", "checkpoint_path")
 
 
 def read_network(path: Path) -> tuple[nn.Module, Blueprint]:
@@ -119,7 +118,7 @@ def _check_size(plan: Blueprint) -> None:
     """Refuse what no data set has, before memory is taken for it."""
     lengths = {len(plan.classes), len(plan.counts_real), len(plan.keep), len(plan.add)}
     rows = sum(plan.keep) + sum(plan.add)
-    odd = [name for name in _NOT_BUILT_WITH if name in (plan.backbone.get("options") or {})]  # type: ignore[operator]
+    odd = [name for name in NOT_BUILT_WITH if name in (plan.backbone.get("options") or {})]  # type: ignore[operator]
     if len(lengths) != 1 or not 0 < rows <= MAX_ROWS or odd:
         problem = f"the backbone option {odd[0]}" if odd else f"{rows:,} rows of {lengths} classes"
         raise IntegrityError(

@@ -7,6 +7,7 @@ from benchmark import metrics, records, stats
 from benchmark.checking import RECORDS
 from benchmark.errors import BenchError, IntegrityError
 from benchmark.files import sha256_file
+from benchmark.harmless import is_file_name
 from benchmark.publishing.findings import Finding, judged, warned
 from benchmark.publishing.judged import Judged, differences, load_judged, score
 from benchmark.publishing.plausible import look_at, predicted_hash
@@ -142,7 +143,8 @@ def _duplicates(found: Submission, known: Sequence[tuple[Path, Submission]]) -> 
 
 def _own_records(folder: Path, target: Target) -> list[tuple[Path, Record]]:
     """The suite's records of the same data set, protocol and split rule."""
-    found = records.find(folder / target.name)
+    # a name in a file of others may be a path that leads elsewhere
+    found = records.find(folder / target.name) if is_file_name(target.name) else []
     return [
         (path, item)
         for path, item in found

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmark.errors import IntegrityError, UsageError, one_line, unknown
+from benchmark.errors import IntegrityError, UsageError, unknown
 from benchmark.words import Parser
 
 if TYPE_CHECKING:
@@ -104,13 +104,9 @@ def _details(given: "argparse.Namespace") -> "Details":
 
 
 def _read(path: Path) -> dict[str, Any]:
-    import yaml
+    from benchmark.yaml_text import read_yaml
 
-    try:
-        value = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        problem = f"Expected a YAML file, but got {one_line(error)}"
-        raise UsageError(problem, where=path) from error
+    value = read_yaml(path, UsageError)
     if not isinstance(value, dict):
         raise UsageError(
             f"Expected keys and values, but got {type(value).__name__}",

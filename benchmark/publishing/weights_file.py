@@ -13,10 +13,9 @@ from torch import Tensor, nn
 
 from benchmark.errors import DataError, IntegrityError, StorageError, UsageError, one_line
 from benchmark.files import write_bytes
-from benchmark.publishing.blueprint import SCHEMA, Blueprint
+from benchmark.publishing.blueprint import KEY, SCHEMA, Blueprint
 
 WEIGHTS, EXPORTED = "weights.safetensors", "model.safetensors"
-KEY = "synaug-bench"
 RERUN = "the run kept none: run it again with on_existing=rerun"
 
 

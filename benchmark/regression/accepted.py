@@ -72,7 +72,8 @@ def read_log(path: Path) -> list[Accepted]:
     if not path.exists():
         return []
     found = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+    # bytes that are not UTF-8 are no JSON either
+    for number, line in enumerate(path.read_bytes().splitlines(), 1):
         try:
             found.append(Accepted.model_validate_json(line, strict=True))
         except ValidationError as error:

@@ -150,7 +150,7 @@ def _drawn(pools: Path) -> dict[str, Any] | None:
     if not files:
         return None
     names = [path.relative_to(pools).as_posix() for path in files]
-    pixels = [np.asarray(Image.open(path)) for path in files]
+    pixels = [np.asarray(Image.open(path, formats=["PNG"])) for path in files]
     content = hashlib.sha256(b"".join(image.tobytes() for image in pixels)).hexdigest()
     means = [round(float(image.mean()), 3) for image in pixels]
     return {"names": names, "sha256": content, "means": means}

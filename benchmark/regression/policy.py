@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-import yaml
 from annotated_types import Gt, Le
 
 from benchmark.config import OpenShare, PositiveFloat, PositiveInt, parse
 from benchmark.errors import DataError, UsageError
+from benchmark.yaml_text import read_yaml
 
 POLICY = Path("leaderboards") / "regression.yaml"
 Metric = Literal["accuracy", "few", "ece"]
@@ -88,15 +88,12 @@ def read_policy(path: Path = POLICY) -> Policy:
 
     Raises:
         DataError: there is no such file.
-        UsageError: a key or value that cannot be meant.
+        UsageError: no YAML, or a key or value that cannot be meant.
     """
-    try:
-        values: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
+    if not path.is_file():
         todo = "run in a checkout, or name the file: --policy FILE"
-        raise DataError("Expected a policy, but found none", where=path, todo=todo) from error
-    except yaml.YAMLError as error:
-        raise UsageError(f"Expected YAML, but got {error}", where=path) from error
+        raise DataError("Expected a policy, but found none", where=path, todo=todo)
+    values = read_yaml(path, UsageError)
     found = parse(Policy, values if isinstance(values, Mapping) else {}, str(path))
     if found.most_seeds < found.seeds:
         raise UsageError(

@@ -9,6 +9,7 @@ from rich.text import Text
 
 from benchmark.console import duration
 from benchmark.errors import unknown
+from benchmark.harmless import harmless
 from benchmark.record_models import Record
 from benchmark.report import text
 from benchmark.report.length import title
@@ -29,19 +30,21 @@ def console_table(records: Sequence[Record], convention: str | None = None) -> T
         UsageError: a record has no such convention.
     """
     name = convention or next(iter(records[0].dataset.conventions))
-    caption = f"percent; shot groups by {name}; time: generation + training"
-    table = Table(caption="\n".join([caption, *filter(None, map(_search, records))]))
+    first = f"percent; shot groups by {name}; time: generation + training"
+    lines = map(harmless, [first, *filter(None, map(_search, records))])
+    # a plain text would be read as markup
+    table = Table(caption=Text("\n".join(lines), style="table.caption"))
     table.add_column("Method", overflow="fold", max_width=26)
     for heading in ("Many", "Medium", "Few", "All", "Added", "Time"):
         table.add_column(heading, justify="right", no_wrap=True)
     for record in records:
-        table.add_row(*map(Text, _cells(record, name)))
+        table.add_row(*map(_cell, _cells(record, name)))
     return table
 
 
 def board_table(board: "leaderboard.Table") -> Table:
     """A leaderboard for the terminal: by track, rank range, method, seeds, All, shot groups."""
-    table = Table(title=Text(f"{title(board)}; {board.key.backbone}"), title_justify="left")
+    table = Table(title=_cell(f"{title(board)}; {board.key.backbone}"), title_justify="left")
     table.add_column("Rank")
     table.add_column("Method", overflow="fold")
     for heading in ("Seeds", "All", "Many", "Medium", "Few", "Added"):
@@ -51,8 +54,13 @@ def board_table(board: "leaderboard.Table") -> Table:
         table.add_row("", Text(f"track: {track}", style="italic"))
         for row in rows:
             grey = "bright_black" if row.ranks is None else ""
-            table.add_row(*map(Text, _board_cells(row)), style=grey)
+            table.add_row(*map(_cell, _board_cells(row)), style=grey)
     return table
+
+
+def _cell(shown: str) -> Text:
+    """Text without markup or controls, whoever chose the label."""
+    return Text(harmless(shown))
 
 
 def _board_cells(row: "leaderboard.Row") -> list[str]:

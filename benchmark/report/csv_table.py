@@ -2,8 +2,10 @@
 
 import csv
 import io
+import re
 from collections.abc import Iterable, Sequence
 
+from benchmark.harmless import harmless
 from benchmark.leaderboard import Row, Table
 from benchmark.report import text
 
@@ -13,6 +15,8 @@ HEADER = (
     "medium", "few", "difference", "difference_half_width", "wins", "pairs", "differs", "ece",
     "images_added", "network_calls", "train_seconds", "one_pool", "verified", "experiment",
 )  # fmt: skip
+_FORMULA = re.compile(r"\s*[=+\-@]")
+_NUMBER = re.compile(r"[+-]?\d+(\.\d+)?(e[+-]?\d+)?|-")
 
 
 def render(table: Table) -> str:
@@ -24,10 +28,21 @@ def render(table: Table) -> str:
 
 
 def write(rows: Iterable[Sequence[object]]) -> str:
-    """Rows of cells as the text of a CSV file."""
+    """Rows of cells as the text of a CSV file in which no text is a formula.
+
+    Spreadsheets run what begins with =, +, - or @; an apostrophe before it makes it text.
+    """
     buffer = io.StringIO()
-    csv.writer(buffer, lineterminator="\n").writerows(rows)
+    inert = ([_inert(cell) for cell in row] for row in rows)
+    csv.writer(buffer, lineterminator="\n").writerows(inert)
     return buffer.getvalue()
+
+
+def _inert(cell: object) -> object:
+    if not isinstance(cell, str):
+        return cell
+    shown = harmless(cell)
+    return f"'{shown}" if _FORMULA.match(shown) and not _NUMBER.fullmatch(shown) else shown
 
 
 def _share(value: float | None) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from itertools import groupby
 
 from benchmark import stats
+from benchmark.harmless import harmless
 from benchmark.leaderboard import Row, Table
 from benchmark.report import text
 from benchmark.report.length import title
@@ -21,7 +22,8 @@ _ONE_POOL = r"^{\ddagger}"
 
 def escape(label: str) -> str:
     """A label as inert LaTeX text on one line; other scripts are left to the document's fonts."""
-    return "".join(_SPECIAL.get(char, char) for char in " ".join(label.split()))
+    line = harmless(" ".join(label.split()))
+    return "".join(_SPECIAL.get(char, char) for char in line)
 
 
 def render(table: Table, stem: str) -> str:
@@ -52,7 +54,7 @@ def render(table: Table, stem: str) -> str:
 
 
 def _comment(line: str) -> str:
-    return " ".join(line.split())
+    return harmless(" ".join(line.split()))
 
 
 def caption(table: Table) -> str:

@@ -3,13 +3,16 @@
 import re
 from typing import TYPE_CHECKING
 
+from benchmark.harmless import harmless
+
 # Not imported when run: the console needs this module at once, and scipy loads slowly.
 if TYPE_CHECKING:
     from benchmark.stats import Difference, Estimate
 
 NOT_AVAILABLE = "n/a"
 NONE = "-"
-_SPECIAL = re.compile(r"([\\`*\[\]|~])")
+_LONGEST = 150
+_SPECIAL = re.compile(r"([\\`*\[\]|~$])")
 # Inside a word GitHub leaves underscores alone; escaping them there only hurts the raw text.
 _EDGE_UNDERSCORE = re.compile(r"(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
 _SPACE = re.compile(r"[\s\x00-\x1f\x7f\u0085\u2028\u2029]+")
@@ -17,14 +20,14 @@ _SPACE = re.compile(r"[\s\x00-\x1f\x7f\u0085\u2028\u2029]+")
 
 def escape(text: str) -> str:
     """A label as inert Markdown on one line: no markup, HTML or table separator survives."""
-    line = _SPACE.sub(" ", text).strip()
+    line = harmless(_SPACE.sub(" ", text).strip())
     safe = line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return _EDGE_UNDERSCORE.sub(r"\\_", _SPECIAL.sub(r"\\\1", safe))
 
 
 def code(text: str) -> str:
     """A command as a Markdown code span on one line, whatever backticks it holds."""
-    line = _SPACE.sub(" ", text).strip()
+    line = harmless(_SPACE.sub(" ", text).strip())
     longest = max((len(run) for run in re.findall("`+", line)), default=0)
     fence, pad = "`" * (longest + 1), " " if "`" in line else ""
     return f"{fence}{pad}{line}{pad}{fence}"
@@ -77,5 +80,5 @@ def markdown_table(header: list[str], rows: list[list[str]], left: int = 1) -> s
 
 
 def slug(text: str) -> str:
-    """A name for a file: lower case, digits, dots and dashes."""
-    return re.sub(r"[^a-z0-9.]+", "-", text.lower()).strip("-.") or "table"
+    """A name for a file: lower case, digits, dots and dashes; at most ``_LONGEST`` of them."""
+    return re.sub(r"[^a-z0-9.]+", "-", text.lower())[:_LONGEST].strip("-.") or "table"

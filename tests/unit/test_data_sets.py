@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tarfile
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from PIL import Image
 from benchmark.config import parse
 from benchmark.data import imagenet100_lists
 from benchmark.data.dataset import Dataset
+from benchmark.data.official_cifar import SOURCES
 from benchmark.data.sets import cifar
 from benchmark.data.store import find
 from benchmark.errors import DataError, IntegrityError, UsageError
@@ -241,6 +243,8 @@ def official(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(CIFAR10, "test_list", pairs[5:6])
     monkeypatch.setattr(CIFAR10, "meta", CIFAR10.meta | {"md5": md5s["batches.meta"]})
     monkeypatch.setattr(CIFAR10, "tgz_md5", hashlib.md5(archive.read_bytes()).hexdigest())
+    own = replace(SOURCES[10], sha256=hashlib.sha256(archive.read_bytes()).hexdigest())
+    monkeypatch.setitem(SOURCES, 10, own)
     return archive
 
 
@@ -267,9 +271,8 @@ def test_cifar_from_the_official_archive(
 
 
 def test_offline_says_what_else_can_be_given(monkeypatch: pytest.MonkeyPatch) -> None:
-    from torchvision.datasets import CIFAR10
-
-    monkeypatch.setattr(CIFAR10, "url", "http://127.0.0.1:9/cifar-10-python.tar.gz")
+    nowhere = replace(SOURCES[10], url="https://127.0.0.1:9/cifar-10-python.tar.gz")
+    monkeypatch.setitem(SOURCES, 10, nowhere)
     with pytest.raises(DataError, match=r"Expected to download .* source=PATH: a folder, zip"):
         make("cifar10lt").prepare(None, progress=False)
 

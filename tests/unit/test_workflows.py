@@ -34,21 +34,21 @@ def commands(path: Path) -> list[list[str]]:
     return [[word for word in shlex.split(line) if not word.startswith("$")] for line in ours]
 
 
-def test_there_are_two() -> None:
-    assert [path.name for path in FILES] == ["ci.yml", "retrain.yml"]
+def test_there_are_three() -> None:
+    assert [path.name for path in FILES] == ["audit.yml", "ci.yml", "retrain.yml"]
 
 
 @EACH
 def test_scripts_that_are_run_exist(path: Path) -> None:
     named = re.findall(r"bash (\.ci/\w+)", path.read_text(encoding="utf-8"))
     assert all((ROOT / name).is_file() for name in named)
-    assert named or path.name != "ci.yml"
+    assert named or path.name == "retrain.yml"
 
 
 @EACH
 def test_verbs_and_flags_resolve(path: Path) -> None:
     found = commands(path)
-    assert found
+    assert found or path.name == "audit.yml"
     for words in found:
         assert words[:3] == ["python", "-m", "benchmark"]
         assert words[3] in cli.VERBS and words[3:5] == ["check", "regression"]
@@ -64,9 +64,25 @@ def test_an_unknown_flag_would_be_noticed() -> None:
 
 
 @EACH
-def test_actions_are_pinned_to_a_major_version(path: Path) -> None:
+def test_actions_are_pinned_to_commits_whose_versions_are_told(path: Path) -> None:
     used = [step["uses"] for step in steps(path) if "uses" in step]
-    assert all(re.fullmatch(r"actions/[\w-]+@v\d+", name) for name in used), used
+    lines = path.read_text(encoding="utf-8").splitlines()
+    told = [line for line in lines if re.search(r"uses: actions/[\w-]+@[0-9a-f]{40} # v\d", line)]
+    assert used and len(told) == len(used)
+
+
+def test_one_action_has_one_version() -> None:
+    used = {step["uses"] for path in FILES for step in steps(path) if "uses" in step}
+    assert len({name.partition("@")[0] for name in used}) == len(used)
+    newer = yaml.safe_load((ROOT / ".github" / "dependabot.yml").read_text(encoding="utf-8"))
+    assert [each["package-ecosystem"] for each in newer["updates"]] == ["github-actions"]
+
+
+def test_an_audit_that_looked_nothing_up_fails() -> None:
+    """Offline, pip-audit finds nothing wrong with anything unless it is told to be strict."""
+    script = (ROOT / ".ci" / "audit").read_text(encoding="utf-8")
+    assert "pip_audit --strict " in script and "set -euo pipefail" in script
+    assert {"schedule", "pull_request"} <= parsed(FILES[0])[True].keys()
 
 
 @EACH

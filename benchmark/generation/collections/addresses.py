@@ -9,6 +9,10 @@ from benchmark.errors import UsageError
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+# all that is handed out for use on the internet; site-local and IPv4-compatible ones are not
+_UNICAST = ipaddress.IPv6Network("2000::/3")
+# a host with hundreds of dead addresses would be waited for at each
+_TRIED = 4
 
 
 class Forbidden(OSError):
@@ -47,6 +51,8 @@ def may_reach(address: str, allowed: Iterable[Network] = ()) -> bool:
     inner = _inner(ipaddress.ip_address(address.partition("%")[0]))
     if any(inner in network for network in allowed if network.version == inner.version):
         return True
+    if isinstance(inner, ipaddress.IPv6Address) and inner not in _UNICAST:
+        return False
     return inner.is_global and not inner.is_multicast
 
 
@@ -62,7 +68,7 @@ def connect(host: str, port: int, timeout: float, allowed: Iterable[Network] = (
         if not may_reach(str(target[0]), allowed):
             raise Forbidden(f"{host} is at the private address {target[0]}")
     error: OSError | None = None
-    for family, kind, protocol, _, target in found:
+    for family, kind, protocol, _, target in found[:_TRIED]:
         made = socket.socket(family, kind, protocol)
         made.settimeout(timeout)
         try:

@@ -1,7 +1,6 @@
 """A stored collection: read, checked against its hashes, and drawn from in a keyed order."""
 
 import hashlib
-import io
 import os
 from collections.abc import Collection as Names
 from collections.abc import Iterable, Sequence
@@ -13,10 +12,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from benchmark.data.cards import Colour
-from benchmark.data.images import harmonise
+from benchmark.data.images import decode as decode_image
 from benchmark.errors import DataError, IntegrityError, UsageError
 from benchmark.files import content_hash, read_json
 from benchmark.generation.collections.rows import Row, decode
@@ -58,7 +56,12 @@ class Collection:
             raise _altered(folder / FACTS_FILE, "the facts of this collection")
         if hashlib.sha256(data).hexdigest() != facts.get("rows_sha256"):
             raise _altered(path, "the rows that collection.json describes")
-        return cls(folder, facts, tuple(decode(data.decode(), path)))
+        if not all(_texts(facts.get(name)) for name in ("classes", "knowledge")):
+            raise _altered(folder / FACTS_FILE, "classes and outside knowledge by name")
+        rows = tuple(decode(data.decode("utf-8", "replace"), path))
+        if not all(0 <= row.label < len(facts["classes"]) for row in rows):
+            raise _altered(path, f"labels below {len(facts['classes'])}")
+        return cls(folder, facts, rows)
 
     @classmethod
     def open(
@@ -210,8 +213,7 @@ class Collection:
         return images
 
     def _one(self, row: Row, size: int, colour: Colour) -> NDArray[np.uint8]:
-        with Image.open(io.BytesIO(self.bytes_of(row))) as image:
-            return harmonise(image, size, colour)
+        return decode_image(self.bytes_of(row), str(self.folder / row.file_name), size, colour)
 
     def bytes_of(self, row: Row) -> bytes:
         """The file of an image, compared with its hash.
@@ -230,6 +232,10 @@ class Collection:
         if hashlib.sha256(data).hexdigest() != row.sha256:
             raise _altered(path, f"an image with SHA-256 {row.sha256[:12]}...")
         return data
+
+
+def _texts(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(each, str) for each in value)
 
 
 def _place(seed: int, row: Row) -> bytes:

@@ -149,7 +149,14 @@ class _Job:
             write_text(self.path, whole + newline)
         lines = [line.partition("\t") for line in whole.split("\n") if line]
         rows = decode("\n".join(rest for _, _, rest in lines), self.path)
-        return {int(index): row for (index, _, _), row in zip(lines, rows, strict=True)}
+        try:
+            return {int(index): row for (index, _, _), row in zip(lines, rows, strict=True)}
+        except ValueError as error:
+            raise IntegrityError(
+                f"Expected a number and a row in each line, but got {error}",
+                where=self.path,
+                todo="delete the file; its images are fetched again",
+            ) from error
 
     def rows(self) -> list[Row]:
         """One row a line of the list, by class, then place in the list."""

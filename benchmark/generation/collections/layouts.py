@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 from benchmark.data.archives import Archive, Limits, open_archive
 from benchmark.data.prepare import image_names
 from benchmark.errors import DataError, UsageError
-from benchmark.generation.collections.naming import ClassNames
+from benchmark.generation.collections.naming import ClassNames, is_label
 from benchmark.generation.collections.tables import Columns, columns, read_tables, side_files
 from benchmark.generation.plan import read_plan
 from benchmark.generation.results import read_rows
@@ -127,7 +127,7 @@ def _label(name: str, prefix: str, said: Columns, names: ClassNames, archive: Ar
     folder, slash, _ = name[len(prefix) :].partition("/")
     if "cls" in said:
         text = str(said["cls"])
-        return _number(int(text), names, where) if text.isdigit() else names.label(text, where)
+        return _number(int(text), names, where) if is_label(text) else names.label(text, where)
     if slash:
         return names.label(folder, where)
     if "class_name" in said:

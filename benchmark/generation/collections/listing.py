@@ -11,7 +11,7 @@ from typing import Any
 
 from benchmark.errors import DataError, IntegrityError, UsageError
 from benchmark.files import sha256_file
-from benchmark.generation.collections.naming import ClassNames
+from benchmark.generation.collections.naming import ClassNames, is_label
 
 LISTINGS = (".csv", ".jsonl")
 _COLUMNS = ("url", "class", "class_name", "label", "sha256", "licence", "license", "date", "query")
@@ -85,7 +85,7 @@ def _rows(path: Path) -> list[Mapping[str, Any]]:
         else:
             rows = (json.loads(line) for line in text.splitlines() if line.strip())
         found = list(rows)
-    except (ValueError, csv.Error) as error:
+    except (ValueError, RecursionError, csv.Error) as error:
         raise IntegrityError(
             f"Expected a readable list, but got {error}", where=path, todo="repair the file"
         ) from error
@@ -124,7 +124,7 @@ def _wanted(index: int, row: Mapping[str, Any], names: ClassNames, where: str) -
         raise DataError(
             f"Expected sha256 as 64 hex digits, but got '{digest}'", where=where, todo="repair it"
         )
-    if not name and not (number.isdigit() and int(number) < len(names.classes)):
+    if not name and not (is_label(number) and int(number) < len(names.classes)):
         raise DataError(
             f"Expected a label below {len(names.classes)}, but got '{number}'",
             where=where,

@@ -22,6 +22,11 @@ def class_folder(label: int, name: str) -> str:
     return f"{label:04d}_{plain_name(name)[:_FOLDER_LETTERS]}"
 
 
+def is_label(text: str) -> bool:
+    """Whether a text is the number of a class: some plain digits, and not thousands of them."""
+    return text.isascii() and text.isdigit() and len(text) < 10
+
+
 def _ascii(text: str) -> str:
     return _NOT_ASCII_WORD.sub("_", text.lower()).strip("_")
 
@@ -60,7 +65,7 @@ class ClassNames:
         return number
 
     def _numbered(self, name: str, where: object) -> int | None:
-        if name.isascii() and name.isdigit() and not self._numeric_names():
+        if is_label(name) and not self._numeric_names():
             return int(name) if int(name) < len(self.classes) else None
         match = _NUMBERED.fullmatch(name)
         if match is None:

@@ -2,12 +2,13 @@
 
 import dataclasses
 import json
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from benchmark.errors import IntegrityError
 from benchmark.files import canonical_json
@@ -67,6 +68,8 @@ class Row:
 FACTS = ("url", "query", "licence", "date", "prompt", "generator", "knowledge",
          "network_calls", "seconds")  # fmt: skip
 _ROW = TypeAdapter(Row)
+# as ``store.image_path`` names them: a row of another's collection may name any file
+_FILE = re.compile(r"images/\w+/\w+\.\w+")
 
 
 def values(row: Row) -> dict[str, Any]:
@@ -87,8 +90,11 @@ def decode(text: str, path: Path) -> Iterator[Row]:
     """
     for number, line in enumerate(text.splitlines(), start=1):
         try:
-            yield _ROW.validate_python(json.loads(line))
-        except (ValueError, ValidationError) as error:
+            row = _ROW.validate_python(json.loads(line))
+            if row.file_name and not _FILE.fullmatch(row.file_name):
+                raise ValueError("a file elsewhere")
+            yield row
+        except (ValueError, RecursionError) as error:
             raise IntegrityError(
                 f"Expected a row at line {number}, but got {line[:60]!r}",
                 where=path,

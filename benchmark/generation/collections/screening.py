@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from benchmark.data.cards import Colour
 from benchmark.errors import IntegrityError
-from benchmark.files import content_hash, read_json, write_json
+from benchmark.files import content_hash, read_sealed, write_sealed
 from benchmark.generation.collections.collection import Collection
 from benchmark.progress import Tracker
 
@@ -100,7 +100,7 @@ def screen(
         return _read(path, collection)
     found = tuple(_compare(collection, test, train, colour, compare, progress))
     result = Screen(collection.key, test_hash, extractor, len(collection.kept), found)
-    write_json(path, asdict(result))
+    write_sealed(path, asdict(result))
     return result
 
 
@@ -140,8 +140,10 @@ def _hash(images: Pixels) -> str:
 
 
 def _read(path: Any, collection: Collection) -> Screen:
-    values = read_json(path)
+    values = read_sealed(path, older=True)
     try:
+        if values is None:
+            raise TypeError("another content than was written")
         found = tuple(Near(**near) for near in values.pop("found"))
         result = Screen(found=found, **values)
     except (TypeError, AttributeError, KeyError) as error:

@@ -3,6 +3,7 @@
 import datetime
 import hashlib
 import os
+import re
 import shutil
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -220,9 +221,10 @@ def recall(root: Path, stamp: str) -> Path | None:
     if not path.is_file():
         return None
     found = read_json(path)
-    if not isinstance(found, dict) or not isinstance(found.get("key"), str):
+    key = found.get("key") if isinstance(found, dict) else None
+    if not isinstance(key, str) or not re.fullmatch(r"\w{1,64}", key, re.ASCII):
         raise IntegrityError(
             "Expected the key of a collection", where=path, todo="delete the file and run again"
         )
-    folder = root / found["key"]
+    folder = root / key
     return folder if (folder / FACTS_FILE).is_file() else None

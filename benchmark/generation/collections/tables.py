@@ -40,7 +40,7 @@ def read_tables(archive: Archive) -> dict[str, Columns]:
 def _table(archive: Archive, path: PurePosixPath) -> dict[str, Columns]:
     where = f"{archive.path}: {path}"
     rows = _parse(archive.read(str(path)), path.suffix, where)
-    named = {str(path.parent / row["file_name"]): row for row in rows if row.get("file_name")}
+    named = {str(path.parent / str(row["file_name"])): row for row in rows if row.get("file_name")}
     missing = sorted(named.keys() - archive.sizes.keys())
     if missing:
         raise IntegrityError(
@@ -58,7 +58,7 @@ def _parse(data: bytes, suffix: str, where: str) -> list[Mapping[str, Any]]:
     }  # fmt: skip
     try:
         rows = list(reader[suffix](data))
-    except (ValueError, csv.Error) as error:
+    except (ValueError, RecursionError, csv.Error) as error:
         raise IntegrityError(
             f"Expected readable metadata, but got {error}", where=where, todo="repair the file"
         ) from error
@@ -120,7 +120,7 @@ def _side(name: str, data: bytes, where: str) -> Columns:
     try:
         text = data.decode("utf-8").strip()
         value = json.loads(text) if name.endswith(".json") else text
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise IntegrityError(
             f"Expected readable text, but got {error}", where=where, todo="repair the shard"
         ) from error

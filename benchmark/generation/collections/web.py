@@ -1,10 +1,12 @@
 """A small, polite HTTP client: guarded addresses, limits on everything, robots.txt, Retry-After."""
 
 import http.client
+import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Annotated
@@ -34,7 +36,7 @@ class Manners:
         allow_private: private networks that may be reached, such as "10.0.0.0/8"; none by default.
         delay: seconds between two requests to one host.
         timeout: seconds without a byte after which a request is given up.
-        total: seconds for one response in all.
+        total: seconds for one response in all, its headers included.
         max_bytes: longer responses are refused.
         redirects: followed at most.
         retries: further tries after a failure that may pass: timeouts, 429 and 5xx.
@@ -90,6 +92,38 @@ class _Secure(http.client.HTTPSConnection):
         except BaseException:
             plain.close()
             raise
+
+
+@contextmanager
+def _deadline(line: http.client.HTTPConnection, seconds: float) -> Iterator[None]:
+    """Hang up after some seconds: a host may send a byte now and then, for ever.
+
+    Raises:
+        Failure: the time was up.
+    """
+    up = threading.Event()
+
+    def hang_up() -> None:
+        up.set()
+        with suppress(OSError, TypeError):
+            # beneath TLS, whose own state belongs to the thread that reads
+            socket.socket.shutdown(line.sock, socket.SHUT_RDWR)
+
+    timer = threading.Timer(seconds, hang_up)
+    timer.daemon = True
+    timer.start()
+    late = Failure(f"took more than {seconds:g} s", passing=True)
+    try:
+        yield
+    except (OSError, http.client.HTTPException, ValueError, Failure):
+        if not up.is_set():
+            raise
+        raise late from None
+    finally:
+        timer.cancel()
+    if up.is_set():
+        # a body without a length ends where the line does
+        raise late
 
 
 @cache
@@ -214,19 +248,22 @@ class Client:
             self._sleep(begin - now)
 
     def _request(self, parts: SplitResult, max_bytes: int) -> Answer:
-        kind = _Secure if parts.scheme == "https" else _Plain
-        line = kind(parts.hostname or "", parts.port, timeout=self.manners.timeout)
+        kind, usual = (_Secure, 443) if parts.scheme == "https" else (_Plain, 80)
+        # without a port, http.client would look for one in an IPv6 address
+        line = kind(parts.hostname or "", parts.port or usual, timeout=self.manners.timeout)
         line.allowed = self._allowed
         path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         headers = {"User-Agent": self.manners.agent, "Accept": "image/*,*/*;q=0.5",
                    "Accept-Encoding": "identity", "Connection": "close"}  # fmt: skip
         try:
-            line.request("GET", path, headers=headers)
-            with line.getresponse() as response:
-                found = {name.lower(): value for name, value in response.getheaders()}
-                wanted = response.status == 200
-                body = self._read(response, found, max_bytes) if wanted else b""
-                return Answer(response.status, found, body)
+            line.connect()
+            with _deadline(line, self.manners.total):
+                line.request("GET", path, headers=headers)
+                with line.getresponse() as response:
+                    found = {name.lower(): value for name, value in response.getheaders()}
+                    wanted = response.status == 200
+                    body = self._read(response, found, max_bytes) if wanted else b""
+                    return Answer(response.status, found, body)
         finally:
             line.close()
 

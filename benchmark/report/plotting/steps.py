@@ -136,5 +136,6 @@ def _pictures(found: Sequence[Pools], label: int) -> list[Image.Image]:
 
 
 def _picture(pool: StoredPool, label: int, slot: int) -> Image.Image:
-    with Image.open(io.BytesIO(pool.pool.read(pool.accepted[label, slot]))) as image:
+    data = io.BytesIO(pool.pool.read(pool.accepted[label, slot]))
+    with Image.open(data, formats=["PNG"]) as image:
         return image.convert("RGB")

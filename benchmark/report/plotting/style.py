@@ -44,6 +44,8 @@ PAPER: Any = {
     "lines.markersize": 3.6,
     "savefig.dpi": DOTS_PER_INCH,
     "svg.fonttype": "path",
+    # labels come from records: a dollar is a dollar
+    "text.parse_math": False,
     # ids of clipping paths and markers repeat
     "svg.hashsalt": "synaug-bench",
     "xtick.labelsize": 6.5,
@@ -136,7 +138,7 @@ def canvas(ax: "Axes | None", height: float = HEIGHT) -> "Iterator[tuple[Figure,
 def png(figure: "Figure") -> bytes:
     """A figure as a small PNG of few colours, without date and versions."""
     whole, buffer = io.BytesIO(_saved(figure, "png", {"Software": None})), io.BytesIO()
-    with Image.open(whole) as image:
+    with Image.open(whole, formats=["PNG"]) as image:
         few = image.convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE)
     few.save(buffer, "PNG", optimize=True, dpi=(DOTS_PER_INCH, DOTS_PER_INCH))
     return buffer.getvalue()

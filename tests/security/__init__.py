@@ -1,0 +1,1 @@
+"""Hostile inputs by class, made in code; docs/security.md counts them."""
