@@ -8,6 +8,9 @@ from numpy.typing import NDArray
 
 from benchmark.console import say
 from benchmark.data.dataset import LongTailedData
+from benchmark.data.rows import Images
+from benchmark.data.streaming.files import FilePictures, list_files
+from benchmark.data.streaming.pictures import Fitted
 from benchmark.experiment import Experiment
 from benchmark.generation.collections.collection import Collection
 from benchmark.generation.collections.cost import CollectedCost, collected_cost
@@ -24,6 +27,7 @@ class Taken:
     Attributes:
         collection: where they are from.
         images: uint8 (n, size, size, 3).
+        pictures: the images whole, where training takes its crops from whole pictures.
         labels: int64 (n,).
         ids_hash: hash of which images they are.
         cost: what they took.
@@ -31,7 +35,8 @@ class Taken:
     """
 
     collection: Collection
-    images: NDArray[np.uint8]
+    images: NDArray[np.uint8] | Images
+    pictures: FilePictures | None
     labels: NDArray[np.int64]
     ids_hash: str
     cost: GenerationCost
@@ -54,7 +59,7 @@ def take_collected(experiment: Experiment, source: Collected, data: LongTailedDa
     dropped = found if source.near_test == "drop" else None
     without = dropped.ids if dropped else frozenset[str]()
     seed = experiment.pool_seed
-    images, labels, ids = collection.take(add, card.image_size, card.colour, seed, without)
+    images, pictures, labels, ids = _pixels(experiment, collection, data, without)
     took = collected_cost(collection, add, seed, dropped, source.network_calls_per_image)
     described = {
         "kind": "collection",
@@ -64,7 +69,24 @@ def take_collected(experiment: Experiment, source: Collected, data: LongTailedDa
         "screened_by": found.extractor,
     }
     cost = _cost(took, experiment.request.origin == "web" if experiment.request else False)
-    return Taken(collection, images, labels, collection.ids_hash(ids), cost, described)
+    return Taken(collection, images, pictures, labels, collection.ids_hash(ids), cost, described)
+
+
+def _pixels(
+    experiment: Experiment, collection: Collection, data: LongTailedData, without: frozenset[str]
+) -> tuple[NDArray[np.uint8] | Images, FilePictures | None, NDArray[np.int64], list[str]]:
+    """Images, pictures where training reads these, labels and ids."""
+    card, add, seed = experiment.card, experiment.allocation.add, experiment.pool_seed
+    if data.train.pictures is None:
+        images, labels, ids = collection.take(add, card.image_size, card.colour, seed, without)
+        return images, None, labels, ids
+    rows = collection.pick(add, seed, without)
+    names = [row.file_name for row in rows]
+    scaled, todo = data.train.pictures.scaled, "delete the collection and make it again"
+    pictures = list_files(collection.folder, names, card.colour, scaled, todo)
+    labels = np.asarray([row.label for row in rows], dtype=np.int64)
+    ids = [row.image_id for row in rows]
+    return Images(Fitted(pictures, card.image_size)), pictures, labels, ids
 
 
 def _screened(experiment: Experiment, collection: Collection, data: LongTailedData) -> Screen:

@@ -143,6 +143,7 @@ class PlumbingConfig:
         out: folder of run folders.
         device: "auto", "cpu" or "cuda".
         threads: CPU threads of one run; 0 leaves torch's choice.
+        decode_workers: threads that decode pictures where they are not packed; 0 is one a core.
         checkpoint_minutes: time between checkpoints while training.
         on_existing: what to do about a finished run: "skip" it or run it again.
         compile: wrap the network in ``torch.compile`` (pays for long runs only).
@@ -157,6 +158,7 @@ class PlumbingConfig:
     out: Annotated[str, MinLen(1)]
     device: Literal["auto", "cpu", "cuda"]
     threads: NonNegativeInt
+    decode_workers: NonNegativeInt
     checkpoint_minutes: PositiveFloat
     on_existing: Literal["skip", "rerun"]
     compile: bool

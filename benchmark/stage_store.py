@@ -133,9 +133,8 @@ def _common(job: Job) -> str:
         "recipe": plain(job.recipe),
         "backbone": plain(job.backbone),
         "views": list(rows.views),
-        "rows": _digest(rows.images.buffer, rows.images.scale, rows.images.shift, rows.labels,
-                        rows.origins),
-    }  # fmt: skip
+        "rows": _digest(*rows.images.content(), rows.labels, rows.origins),
+    }
     return content_hash(values, 32)
 
 

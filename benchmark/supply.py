@@ -10,6 +10,9 @@ from benchmark.collected import take_collected
 from benchmark.console import say
 from benchmark.data.batches import Part
 from benchmark.data.dataset import LongTailedData
+from benchmark.data.rows import Images
+from benchmark.data.streaming.files import list_files
+from benchmark.data.streaming.pictures import Fitted, Pictures
 from benchmark.drawn import check_drawn, fill_pool
 from benchmark.errors import DataError
 from benchmark.experiment import Experiment
@@ -73,24 +76,38 @@ def _drawn(experiment: Experiment, data: LongTailedData) -> Supplied:
     pool, cost = fill_pool(experiment, lambda: data)
     say("images", f"{cost.accepted:,} in {pool.folder}; look at {pool.sheet_path.name}")
     add, card = experiment.allocation.add, experiment.card
-    images, labels, _ = pool.load(add, card.image_size, card.colour)
     own: dict[str, Any] = {
         key: pool.spec.identity[key] for key in ("guides", "fit") if key in pool.spec.identity
     }
     facts = _facts(experiment, pool.spec.key, pool.ids_hash(add), {**pool.spec.generator, **own})
-    return Supplied(_part(experiment, images, labels), cost, facts)
+    if data.train.pictures is None:
+        images, labels, _ = pool.load(add, card.image_size, card.colour)
+        return Supplied(_part(experiment, images, labels), cost, facts)
+    rows = pool.subset(add)
+    names = [str(pool.image_path(row).relative_to(pool.folder)) for row in rows]
+    todo = "run again: missing and corrupt images are drawn again"
+    pictures = list_files(pool.folder, names, card.colour, data.train.pictures.scaled, todo)
+    labels = np.asarray([row.label for row in rows], dtype=np.int64)
+    shown = Images(Fitted(pictures, card.image_size))
+    return Supplied(_part(experiment, shown, labels, pictures), cost, facts)
 
 
 def _collected(experiment: Experiment, source: Collected, data: LongTailedData) -> Supplied:
     taken = take_collected(experiment, source, data)
     say("images", f"{taken.cost.accepted:,} in {taken.collection.folder}")
     facts = _facts(experiment, taken.collection.key, taken.ids_hash, taken.described)
-    return Supplied(_part(experiment, taken.images, taken.labels), taken.cost, facts)
+    part = _part(experiment, taken.images, taken.labels, taken.pictures)
+    return Supplied(part, taken.cost, facts)
 
 
-def _part(experiment: Experiment, images: NDArray[np.uint8], labels: NDArray[np.int64]) -> Part:
+def _part(
+    experiment: Experiment,
+    images: NDArray[np.uint8] | Images,
+    labels: NDArray[np.int64],
+    pictures: Pictures | None = None,
+) -> Part:
     assert experiment.request is not None
-    return Part(experiment.request.origin, images, labels)
+    return Part(experiment.request.origin, images, labels, pictures)
 
 
 def _facts(
@@ -120,4 +137,4 @@ def _heldout(experiment: Experiment, heldout: Any) -> Part:
             )
         picked.append(rows[:wanted])
     index = np.concatenate(picked)
-    return Part("heldout_real", np.asarray(heldout.images[index]), heldout.labels[index])
+    return Part.of("heldout_real", heldout.select(index))

@@ -1,14 +1,16 @@
 """Vectorised augmentation on resident uint8 images: one gather, one flip, one scaling.
 
-A view is a function from a ``PaddedImages`` and row positions to normalised float images. The
-gather reads crops straight out of a padded buffer through a strided window view, so no image is
-padded twice and the result is already channels_last. What recipes may add to crop and flip works
-on whole batches too: ``random_changes.py`` draws, ``image_ops.py`` computes, ``policies.py`` holds
-AutoAugment and RandAugment.
+A view is a function from images and row positions to normalised float images. Images are
+``PaddedImages``, or what ``streaming`` decoded of a batch. The gather reads crops straight out of a
+padded buffer through a strided window view, so no image is padded twice and the result is already
+channels_last. What recipes may add to crop and flip works on whole batches too:
+``random_changes.py`` draws, ``image_ops.py`` computes, ``policies.py`` holds AutoAugment and
+RandAugment.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -25,6 +27,43 @@ from benchmark.data.random_changes import (
     uniform,
 )
 from benchmark.errors import UsageError, unknown
+
+STRONG_AREA = 0.2
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A batch that is asked for.
+
+    Attributes:
+        index: int64 (batch,), positions among the images.
+        rng: source of all that is drawn.
+        needed: the part whose pixels will be used; None for all.
+    """
+
+    index: Tensor
+    rng: torch.Generator
+    needed: slice | None = None
+
+
+class Shown(Protocol):
+    """Images that a view is made of. Crops are uint8 (batch, 3, h, w) in channels_last."""
+
+    def whole(self, index: Tensor) -> Tensor:
+        """The images themselves."""
+        ...
+
+    def shifted(self, index: Tensor, rng: torch.Generator) -> Tensor:
+        """A random crop of each image with its border, at the image's size."""
+        ...
+
+    def resized(self, index: Tensor, scale_min: float, rng: torch.Generator) -> Tensor:
+        """A random part of each image, at the image's size."""
+        ...
+
+    def normalise(self, images: Tensor) -> Tensor:
+        """uint8 (batch, h, w, 3) -> float (batch, 3, h, w) in channels_last."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -58,9 +97,44 @@ class PaddedImages:
         crops: Tensor = self.windows[index, top, left].unflatten(-1, (-1, self.buffer.shape[-1]))
         return crops
 
+    def whole(self, index: Tensor) -> Tensor:
+        """The images without their border, uint8 (batch, 3, h, w) in channels_last."""
+        centre = torch.full_like(index, self.pad)
+        return self.crop(index, centre, centre).permute(0, 3, 1, 2)
+
+    def shifted(self, index: Tensor, rng: torch.Generator) -> Tensor:
+        """A random crop of each image with its border, uint8 (batch, 3, h, w) in channels_last."""
+        offsets = torch.randint(0, 2 * self.pad + 1, (2, len(index)), generator=rng)
+        top, left = offsets.to(self.buffer.device)
+        return self.crop(index, top, left).permute(0, 3, 1, 2)
+
+    def resized(self, index: Tensor, scale_min: float, rng: torch.Generator) -> Tensor:
+        """A random part of each image, enlarged to the image's size."""
+        return random_resized_crop(self.whole(index), scale_min, rng)
+
+    def shown(
+        self, asked: Asked, views: tuple[str, ...], config: AugmentationConfig
+    ) -> list[tuple[Shown, Tensor]]:
+        """What each view is made of, and where in it the rows are."""
+        return [(self, asked.index)] * len(views)
+
+    def announce(
+        self, upcoming: Iterable[Asked], views: tuple[str, ...], config: AugmentationConfig
+    ) -> None:
+        """Batches to come; resident images need not know."""
+
+    def content(self) -> tuple[Tensor, ...]:
+        """What decides the pixels, for a hash of them."""
+        return self.buffer, self.scale, self.shift
+
     def normalise(self, images: Tensor) -> Tensor:
         """uint8 (batch, h, w, 3) -> float (batch, 3, h, w) in channels_last."""
-        return images.float().mul_(self.scale).sub_(self.shift).permute(0, 3, 1, 2)
+        width = images.shape[2]
+        # whole rows at a time: three channels alone are too short for vector instructions
+        scale, shift = self.scale.repeat(width), self.shift.repeat(width)
+        made = images.flatten(2).float().mul_(scale).sub_(shift)
+        shown: Tensor = made.unflatten(2, (width, -1)).permute(0, 3, 1, 2)
+        return shown
 
 
 def pad_images(
@@ -89,9 +163,20 @@ def pad_images(
     else:
         buffer = images.new_zeros(n, height + 2 * pad, width + 2 * pad, channels)
         buffer[:, pad : pad + height, pad : pad + width] = images
-    spread = torch.tensor(std, device=images.device)
-    shift = torch.tensor(mean, device=images.device) / spread
-    return PaddedImages(buffer, pad, 1 / (255 * spread), shift)
+    return PaddedImages(buffer, pad, *_scaling(mean, std, images.device))
+
+
+def unpadded(images: Tensor, mean: tuple[float, ...], std: tuple[float, ...]) -> PaddedImages:
+    """Images uint8 (n, h, w, 3) without a border, not copied."""
+    return PaddedImages(images, 0, *_scaling(mean, std, images.device))
+
+
+def _scaling(
+    mean: tuple[float, ...], std: tuple[float, ...], device: torch.device
+) -> tuple[Tensor, Tensor]:
+    """``scale`` and ``shift`` of ``PaddedImages``."""
+    spread = torch.tensor(std, device=device)
+    return 1 / (255 * spread), torch.tensor(mean, device=device) / spread
 
 
 def _mirrored(size: int, pad: int) -> Tensor:
@@ -106,9 +191,7 @@ def _mirrored(size: int, pad: int) -> Tensor:
     return torch.where(at < size, at, 2 * (size - 1) - at)
 
 
-def weak(
-    images: PaddedImages, index: Tensor, config: AugmentationConfig, rng: torch.Generator
-) -> Tensor:
+def weak(images: Shown, index: Tensor, config: AugmentationConfig, rng: torch.Generator) -> Tensor:
     """All of the recipe's augmentation, then normalisation.
 
     In this order, each where the recipe has it: crop, flip, rotation, colour jitter, policy; and
@@ -126,20 +209,11 @@ def weak(
 
 
 def _cropped(
-    images: PaddedImages, index: Tensor, config: AugmentationConfig, rng: torch.Generator
+    images: Shown, index: Tensor, config: AugmentationConfig, rng: torch.Generator
 ) -> Tensor:
     """A random crop of each image, uint8 (batch, 3, h, w) in channels_last."""
-    if config.crop == "resized":
-        return random_resized_crop(_whole(images, index), config.scale_min, rng)
-    offsets = torch.randint(0, 2 * images.pad + 1, (2, len(index)), generator=rng)
-    top, left = offsets.to(images.buffer.device)
-    return images.crop(index, top, left).permute(0, 3, 1, 2)
-
-
-def _whole(images: PaddedImages, index: Tensor) -> Tensor:
-    """The images without their border, uint8 (batch, 3, h, w) in channels_last."""
-    centre = torch.full_like(index, images.pad)
-    return images.crop(index, centre, centre).permute(0, 3, 1, 2)
+    area = smallest_area("weak", config)
+    return images.shifted(index, rng) if area is None else images.resized(index, area, rng)
 
 
 def _plan(config: AugmentationConfig, n: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
@@ -151,7 +225,7 @@ def _plan(config: AugmentationConfig, n: int, rng: torch.Generator) -> tuple[Ten
 
 
 def strong(
-    images: PaddedImages, index: Tensor, config: AugmentationConfig, rng: torch.Generator
+    images: Shown, index: Tensor, config: AugmentationConfig, rng: torch.Generator
 ) -> Tensor:
     """The second view of contrastive methods, whatever the recipe's augmentation is.
 
@@ -159,7 +233,7 @@ def strong(
     (0.4, 0.4, 0.4, 0.1) with probability 0.8, grey with 0.2 and a Gaussian blur of 0.1 to 2 pixels
     with 0.5. Chen et al., "Improved Baselines with Momentum Contrastive Learning" (2020).
     """
-    shown = random_resized_crop(_whole(images, index), 0.2, rng)
+    shown = images.resized(index, STRONG_AREA, rng)
     shown = random_flip(shown, config.flip, rng)
     shown = color_jitter(shown, (0.4, 0.4, 0.4, 0.1), 0.8, rng)
     shown = sometimes(shown, image_ops.grey, 0.2, rng)
@@ -168,15 +242,20 @@ def strong(
     return images.normalise(shown.permute(0, 2, 3, 1))
 
 
-def plain(
-    images: PaddedImages, index: Tensor, config: AugmentationConfig, rng: torch.Generator
-) -> Tensor:
+def plain(images: Shown, index: Tensor, config: AugmentationConfig, rng: torch.Generator) -> Tensor:
     """The image itself, normalised: what evaluation sees."""
-    return images.normalise(_whole(images, index).permute(0, 2, 3, 1))
+    return images.normalise(images.whole(index).permute(0, 2, 3, 1))
 
 
-View = Callable[[PaddedImages, Tensor, AugmentationConfig, torch.Generator], Tensor]
+View = Callable[[Shown, Tensor, AugmentationConfig, torch.Generator], Tensor]
 VIEWS: dict[str, View] = {"weak": weak, "strong": strong, "plain": plain}
+
+
+def smallest_area(view: str, config: AugmentationConfig) -> float | None:
+    """The smallest area of a view's resized crops, as a share; None for a view without them."""
+    if view == "weak":
+        return config.scale_min if config.crop == "resized" else None
+    return STRONG_AREA if view == "strong" else None
 
 
 def check_views(names: tuple[str, ...]) -> None:

@@ -1,8 +1,9 @@
-"""Training rows resident on the training device, and the batches made from them."""
+"""Training rows, resident on the training device or read from disk, and batches of them."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -10,7 +11,11 @@ from torch import Tensor
 
 from benchmark.component import ORIGINS, Batch, Origin, Rows
 from benchmark.config import AugmentationConfig
-from benchmark.data.augmentation import VIEWS, PaddedImages, check_views, pad_images
+from benchmark.data.augmentation import VIEWS, Asked, Shown, check_views, pad_images
+from benchmark.data.rows import Images, ImageTable
+from benchmark.data.streaming.ahead import Ahead
+from benchmark.data.streaming.images import StreamedImages
+from benchmark.data.streaming.pictures import JoinedPictures, Pictures
 from benchmark.errors import UsageError
 from benchmark.seeds import torch_generator
 
@@ -23,13 +28,33 @@ class Meter:
     input_seconds: float = 0.0
 
 
+class TrainImages(Protocol):
+    """All images of a run: ``PaddedImages``, which are resident, or ``StreamedImages``."""
+
+    def shown(
+        self, asked: Asked, views: tuple[str, ...], config: AugmentationConfig
+    ) -> list[tuple[Shown, Tensor]]:
+        """What each view is made of, and where in it the rows are."""
+        ...
+
+    def announce(
+        self, upcoming: Iterable[Asked], views: tuple[str, ...], config: AugmentationConfig
+    ) -> None:
+        """Batches to come."""
+        ...
+
+    def content(self) -> tuple[Tensor, ...]:
+        """What decides the pixels, for a hash of them."""
+        ...
+
+
 @dataclass(frozen=True)
 class TrainSet:
     """Training rows of one run, or of one stage of it.
 
     Attributes:
-        images: all images of the run, padded, shared by every stage.
-        index: int64 (n,), the rows of this set, as positions in ``images``.
+        images: all images of the run, shared by every stage.
+        index: int64 (n,), the rows of this set, as positions in ``images``; where these are.
         labels: int64 (n,).
         origins: uint8 (n,), indices into ``ORIGINS``.
         augmentation: the recipe's augmentation.
@@ -37,7 +62,7 @@ class TrainSet:
         meter: shared count of what was read.
     """
 
-    images: PaddedImages
+    images: TrainImages
     index: Tensor
     labels: Tensor
     origins: Tensor
@@ -48,16 +73,40 @@ class TrainSet:
     def __len__(self) -> int:
         return len(self.index)
 
-    def batch(self, rows: Tensor, rng: torch.Generator) -> Batch:
-        """Augmented batch of the given positions, int64 (batch,)."""
+    def batch(self, rows: Tensor, rng: torch.Generator, needed: slice | None = None) -> Batch:
+        """Augmented batch of the given positions.
+
+        Args:
+            rows: int64 (batch,).
+            rng: source of all that is drawn, for the whole batch in any case.
+            needed: the part whose images will be used, if not all are; others may be black.
+        """
         begin = time.perf_counter()
-        rows = rows.to(self.index.device)
-        where, labels = self.index[rows], self.labels[rows]
-        images = [VIEWS[view](self.images, where, self.augmentation, rng) for view in self.views]
+        where = self.index[rows.to(self.index.device)]
+        rows = rows.to(self.labels.device)
+        labels = self.labels[rows]
+        shown = self.images.shown(Asked(where, rng, needed), self.views, self.augmentation)
+        images = [
+            VIEWS[view](each, at, self.augmentation, rng)
+            for view, (each, at) in zip(self.views, shown, strict=True)
+        ]
         ones = torch.ones(len(rows), device=labels.device)
         targets = ((labels, ones),)
         self.meter.input_seconds += time.perf_counter() - begin
         return Batch(images[0], targets, self.origins[rows], rows, tuple(images[1:]))
+
+    def announce(self, upcoming: Iterable[tuple[Tensor, torch.Generator, slice | None]]) -> None:
+        """Say what ``batch`` will be asked for, in its order; only time depends on it.
+
+        Args:
+            upcoming: the arguments of ``batch``, the generator in the state in which ``batch``
+                will be given one. Read bit by bit, as the batches before are taken.
+        """
+        asked = (
+            Asked(self.index[rows.to(self.index.device)], rng, needed)
+            for rows, rng, needed in upcoming
+        )
+        self.images.announce(asked, self.views, self.augmentation)
 
     def batches(self, batch_size: int = 256, rng: torch.Generator | None = None) -> Iterator[Batch]:
         """Every row once, in order, augmented if ``rng`` is given: what components may see."""
@@ -110,11 +159,25 @@ def _per_class(labels: Tensor, per_class: int | str, seed: int, stage: str) -> T
 
 @dataclass(frozen=True)
 class Part:
-    """Images of one origin: uint8 (n, h, w, 3) and labels int64 (n,)."""
+    """Images of one origin.
+
+    Attributes:
+        origin: of the images.
+        images: uint8 (n, h, w, 3).
+        labels: int64 (n,).
+        pictures: the same images whole; where they are given, training reads these.
+    """
 
     origin: Origin
-    images: np.ndarray
+    images: np.ndarray | Images
     labels: np.ndarray
+    pictures: Pictures | None = None
+
+    @classmethod
+    def of(cls, origin: Origin, table: ImageTable) -> "Part":
+        """All rows of a table; pixels are read here unless they are streamed."""
+        images = table.images if table.pictures else np.asarray(table.images)
+        return cls(origin, images, table.labels, table.pictures)
 
 
 def train_set(
@@ -124,21 +187,62 @@ def train_set(
     augmentation: AugmentationConfig,
     views: tuple[str, ...],
     device: torch.device,
+    workers: int = 0,
 ) -> TrainSet:
-    """Put real and added images on the device as one set.
+    """Real and added images as one set: on the device, or on disk if they come as pictures.
+
+    Args:
+        parts: the images of each origin.
+        mean: of each channel on the [0, 1] scale.
+        std: of each channel on the [0, 1] scale.
+        augmentation: the recipe's.
+        views: augmentations made of each row.
+        device: where batches go.
+        workers: threads that decode pictures; 0 is one a core.
 
     Raises:
         UsageError: a view that does not exist.
     """
     check_views(views)
-    images = torch.from_numpy(np.concatenate([part.images for part in parts])).to(device)
     labels = torch.from_numpy(np.concatenate([part.labels for part in parts])).long().to(device)
     origins = [np.full(len(part.labels), ORIGINS.index(part.origin), np.uint8) for part in parts]
+    streamed = _streamed(parts, mean, std, device, workers)
     return TrainSet(
-        images=pad_images(images, augmentation.pad, mean, std, augmentation.border),
-        index=torch.arange(len(labels), device=device),
+        images=streamed or _resident(parts, mean, std, augmentation, device),
+        # positions on disk are for the CPU: asking the device for them would wait for its work
+        index=torch.arange(len(labels), device=None if streamed else device),
         labels=labels,
         origins=torch.from_numpy(np.concatenate(origins)).to(device),
         augmentation=augmentation,
         views=views,
     )
+
+
+def _resident(
+    parts: list[Part],
+    mean: tuple[float, ...],
+    std: tuple[float, ...],
+    augmentation: AugmentationConfig,
+    device: torch.device,
+) -> TrainImages:
+    images = torch.from_numpy(np.concatenate([part.images for part in parts])).to(device)
+    return pad_images(images, augmentation.pad, mean, std, augmentation.border)
+
+
+def _streamed(
+    parts: list[Part],
+    mean: tuple[float, ...],
+    std: tuple[float, ...],
+    device: torch.device,
+    workers: int,
+) -> TrainImages | None:
+    """The images as pictures on disk, where all parts are; None otherwise."""
+    given = tuple(part.pictures for part in parts if part.pictures is not None)
+    if not given:
+        return None
+    if len(given) < len(parts):
+        # real and added images would take different paths
+        raise ValueError("expected pictures of all parts or of none")
+    pictures = JoinedPictures(given)
+    ahead = Ahead(pictures, parts[0].images.shape[1], workers, device.type == "cuda")
+    return StreamedImages(pictures, torch.from_numpy(pictures.sizes), ahead, mean, std, device)

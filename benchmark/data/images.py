@@ -42,14 +42,14 @@ def is_image_name(name: str) -> bool:
 
 
 def decode(
-    data: bytes, name: str, size: int, colour: Colour, *, max_pixels: int = MAX_PIXELS
+    data: bytes, name: str, size: int | None, colour: Colour, *, max_pixels: int = MAX_PIXELS
 ) -> NDArray[np.uint8]:
-    """Pixels of an encoded image, uint8 (size, size, 3).
+    """Pixels of an encoded image, uint8 (size, size, 3), or (h, w, 3) where no size is given.
 
     Args:
         data: the file's bytes.
         name: named in errors.
-        size: height and width of the result.
+        size: height and width of the result; None keeps the whole image at its own.
         colour: "RGB" or "L".
         max_pixels: larger images are refused before their pixels are decoded.
 
@@ -69,7 +69,7 @@ def decode(
 
 
 def _decode(
-    data: bytes, name: str, size: int, colour: Colour, max_pixels: int
+    data: bytes, name: str, size: int | None, colour: Colour, max_pixels: int
 ) -> NDArray[np.uint8]:
     with Image.open(io.BytesIO(data), formats=FORMATS) as image:
         pixels = image.width * image.height
@@ -94,7 +94,7 @@ def _reason(data: bytes, error: BaseException) -> str:
     return " ".join(str(error).split()) or type(error).__name__
 
 
-def harmonise(image: Image.Image, size: int, colour: Colour) -> NDArray[np.uint8]:
+def harmonise(image: Image.Image, size: int | None, colour: Colour) -> NDArray[np.uint8]:
     """The pixels of a PIL image in the form in which all images are trained on.
 
     Upright by its EXIF tag, alpha laid over white, 8 bits, short side scaled to ``size``
@@ -103,16 +103,16 @@ def harmonise(image: Image.Image, size: int, colour: Colour) -> NDArray[np.uint8
 
     Args:
         image: any mode: grey, palette, CMYK, 16-bit, with or without alpha.
-        size: height and width of the result, >= 1.
+        size: height and width of the result, >= 1; None only makes the image upright RGB.
         colour: "L" collapses to grey in three equal channels.
 
     Returns:
-        uint8 (size, size, 3).
+        uint8 (size, size, 3), or (h, w, 3) where no size is given.
     """
     image = to_rgb(ImageOps.exif_transpose(image))
     if colour == "L":
         image = image.convert("L").convert("RGB")
-    if image.size != (size, size):
+    if size is not None and image.size != (size, size):
         image = _fit(image, size)
     return np.array(image, dtype=np.uint8)
 

@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from benchmark.data.archives import Archive
 from benchmark.data.cards import Colour
 from benchmark.data.dataset import PrepareReport
 from benchmark.data.images import decode, is_image_name
+from benchmark.data.keeping import PixelMode, Seen
 from benchmark.data.store import PartPlan, Produce, Store, StorePlan, build
 from benchmark.errors import DataError, nearest
 
@@ -108,14 +110,14 @@ class Reader:
     size: int
     colour: Colour
 
-    def part(self, name: str, files: dict[int, list[str]]) -> PartPlan:
+    def part(self, name: str, files: dict[int, list[str]], keep: PixelMode = "packed") -> PartPlan:
         """A part with the files of each label, in label order."""
         names = [file for label in sorted(files) for file in files[label]]
-        labels = [label for label in sorted(files) for _ in files[label]]
-        return PartPlan(name, tuple(names), np.asarray(labels, np.int64), self._produce(names))
+        labels = np.asarray([label for label in sorted(files) for _ in files[label]], np.int64)
+        return PartPlan(name, tuple(names), labels, self._produce(names, keep), keep)
 
-    def _produce(self, names: list[str]) -> Produce:
-        def produce(rows: NDArray[np.int64]) -> Iterator[tuple[int, NDArray[np.uint8]]]:
+    def _produce(self, names: list[str], keep: PixelMode) -> Produce:
+        def produce(rows: NDArray[np.int64]) -> Iterator[tuple[int, Any]]:
             place = {names[row]: int(row) for row in rows}
             files = self.archive.read_many(names[row] for row in rows)
             with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
@@ -124,12 +126,18 @@ class Reader:
                     # threads cost more than they gain on files that decode in a moment
                     small = sum(len(data) for _, data in batch) < _SMALL * len(batch)
                     run = map if small else pool.map
-                    yield from zip(where, run(self._decode, batch), strict=True)
+                    yield from zip(where, run(partial(self._decode, keep), batch), strict=True)
 
         return produce
 
-    def _decode(self, file: tuple[str, bytes]) -> NDArray[np.uint8]:
-        return decode(file[1], f"{self.archive.path}: {file[0]}", self.size, self.colour)
+    def _decode(self, keep: PixelMode, file: tuple[str, bytes]) -> NDArray[np.uint8] | Seen:
+        where = f"{self.archive.path}: {file[0]}"
+        if keep == "packed":
+            return decode(file[1], where, self.size, self.colour)
+        # imported here: it brings torch
+        from benchmark.data.streaming.decoding import seen
+
+        return seen(file[1], where, self.size, self.colour, keep)
 
 
 def stamp(archive: Archive) -> str:

@@ -48,28 +48,38 @@ def sometimes(
     return images
 
 
-def random_boxes(n: int, height: int, width: int, scale_min: float, rng: torch.Generator) -> Tensor:
+def random_boxes(
+    n: int, height: int | Tensor, width: int | Tensor, scale_min: float, rng: torch.Generator
+) -> Tensor:
     """Boxes of Inception-style cropping: area and aspect ratio are drawn, then the place.
 
     The area is uniform in [scale_min, 1] of the image's and the ratio log-uniform in [3/4, 4/3];
     the first of ten tries that fits is taken, else the largest central box of an allowed ratio.
 
+    Args:
+        n: how many images.
+        height: of the images, or int64 (n,) of each.
+        width: of the images, or int64 (n,) of each.
+        scale_min: in (0, 1].
+        rng: source of randomness.
+
     Returns:
         int64 (n, 4): top, left, height and width.
     """
-    area = height * width * uniform(n * TRIES, scale_min, 1.0, rng).view(n, TRIES)
+    whole = torch.stack([torch.as_tensor(side).expand(n) for side in (height, width)], 1)
+    heights, widths = whole.split(1, 1)
+    area = heights * widths * uniform(n * TRIES, scale_min, 1.0, rng).view(n, TRIES)
     low, high = (math.log(bound) for bound in RATIO)
     ratio = uniform(n * TRIES, low, high, rng).view(n, TRIES).exp()
     wide, tall = (area * ratio).sqrt().round().long(), (area / ratio).sqrt().round().long()
-    fits = (wide > 0) & (wide <= width) & (tall > 0) & (tall <= height)
+    fits = (wide > 0) & (wide <= widths) & (tall > 0) & (tall <= heights)
     first = fits.long().argmax(1, keepdim=True)
     sides = torch.cat([tall.gather(1, first), wide.gather(1, first)], 1)
     place = torch.rand(n, 2, generator=rng)
-    space = torch.tensor([height, width]) - sides
-    central = torch.tensor(_central_box(height, width))
-    return torch.where(
-        fits.any(1)[:, None], torch.cat([_below(place, space + 1), sides], 1), central
-    )
+    boxes = torch.cat([_below(place, whole - sides + 1), sides], 1)
+    for row in (~fits.any(1)).nonzero()[:, 0].tolist():
+        boxes[row] = torch.tensor(_central_box(*whole[row].tolist()))
+    return boxes
 
 
 def _below(share: Tensor, bound: Tensor) -> Tensor:

@@ -1,12 +1,15 @@
 """Tables of images whose pixels are read from disk when they are used."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.errors import IntegrityError
+
+if TYPE_CHECKING:
+    from benchmark.data.streaming.pictures import Fitted, PictureTable
 
 
 class Images:
@@ -16,14 +19,16 @@ class Images:
     array uint8 (n, h, w, 3), and ``np.concatenate`` takes it as one.
 
     Args:
-        store: uint8 (N, h, w, 3), usually a memory map.
+        store: uint8 (N, h, w, 3), usually a memory map, or pictures fitted to a size.
         rows: int64 (n,), rows of the store in the view's order; None for all of them.
     """
 
     dtype = np.dtype(np.uint8)
     ndim = 4
 
-    def __init__(self, store: NDArray[np.uint8], rows: NDArray[np.int64] | None = None) -> None:
+    def __init__(
+        self, store: "NDArray[np.uint8] | Fitted", rows: NDArray[np.int64] | None = None
+    ) -> None:
         self._store, self._rows = store, rows
 
     def __len__(self) -> int:
@@ -58,11 +63,14 @@ class ImageTable:
         images: uint8 (n, h, w, 3), read from disk when indexed; ``np.asarray`` reads all.
         labels: int64 (n,).
         ids: file names, str (n,).
+        pictures: the images whole, where training takes its crops from them; None where they are
+            packed at one size.
     """
 
     images: Images
     labels: NDArray[np.int64]
     ids: NDArray[np.str_]
+    pictures: "PictureTable | None" = None
 
     def __post_init__(self) -> None:
         if not len(self.images) == len(self.labels) == len(self.ids):
@@ -78,7 +86,8 @@ class ImageTable:
         """The given rows, still unread: int64 (m,)."""
         source = np.arange(len(self)) if self.images._rows is None else self.images._rows
         images = Images(self.images._store, source[rows])
-        return ImageTable(images, self.labels[rows], self.ids[rows])
+        pictures = self.pictures.select(rows) if self.pictures else None
+        return ImageTable(images, self.labels[rows], self.ids[rows], pictures)
 
     def counts(self, n_classes: int) -> tuple[int, ...]:
         """Images of each class."""

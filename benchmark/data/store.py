@@ -4,24 +4,35 @@ A store is a folder. ``store.json`` is written last, and the folder takes its fi
 that, so a store that can be opened is whole. A conversion that was killed goes on where it was.
 """
 
-import errno
 import hashlib
 import json
 import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import IO, Any, BinaryIO
+from typing import Any
 
 import numpy as np
-from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
+from benchmark.data.keeping import (
+    KEEPERS,
+    LISTED,
+    PixelMode,
+    Pixels,
+    beside,
+    open_sized,
+    row_bytes,
+    sync,
+    write_at,
+)
 from benchmark.data.rows import Images, ImageTable
+from benchmark.data.streaming.files import FilePictures
+from benchmark.data.streaming.pictures import Fitted, PictureTable, StoredPictures
 from benchmark.errors import DataError, IntegrityError, StorageError
 from benchmark.files import (
     content_hash,
@@ -31,6 +42,7 @@ from benchmark.files import (
     write_atomic,
     write_json,
 )
+from benchmark.locks import held
 from benchmark.paths import data_dir
 from benchmark.progress import Tracker
 
@@ -39,9 +51,9 @@ DIGEST_BYTES = 16
 CHUNK = 1024
 MARKER = "store.json"
 PLAN = "plan.json"
+ROOT = "source.txt"
 
-Pixels = NDArray[np.uint8]
-Produce = Callable[[NDArray[np.int64]], Iterator[tuple[int, Pixels]]]
+Produce = Callable[[NDArray[np.int64]], Iterator[tuple[int, Any]]]
 
 
 @dataclass(frozen=True)
@@ -52,13 +64,16 @@ class PartPlan:
         name: "train", "test", ...
         ids: file name of each row.
         labels: int64 (n,).
-        produce: yields (row, uint8 (size, size, 3)) of the wanted rows, in any order.
+        produce: yields (row, image) of the wanted rows, in any order: uint8 (size, size, 3), or
+            ``keeping.Seen`` where the part is not packed.
+        keep: how the part keeps its rows.
     """
 
     name: str
     ids: tuple[str, ...]
     labels: NDArray[np.int64]
     produce: Produce
+    keep: PixelMode = "packed"
 
 
 @dataclass(frozen=True)
@@ -73,6 +88,7 @@ class StorePlan:
         processing: how pixels were made from files.
         facts: whatever else a data set needs to build its card without reading images.
         stamp: changes when the source changes; a half-done conversion of another is dropped.
+        root: where the files are, if any part only lists them; noted beside ``store.json``.
     """
 
     name: str
@@ -82,6 +98,7 @@ class StorePlan:
     processing: str
     facts: dict[str, Any] = field(default_factory=dict)
     stamp: str = ""
+    root: Path | None = None
 
     @property
     def fingerprint(self) -> str:
@@ -92,7 +109,7 @@ class StorePlan:
     @property
     def bytes_needed(self) -> int:
         """Disk space of the pixels."""
-        return sum(len(part.ids) for part in self.parts) * self.size**2 * 3
+        return sum(len(part.ids) * row_bytes(part.keep, self.size) for part in self.parts)
 
 
 class Store:
@@ -111,10 +128,11 @@ class Store:
         if not isinstance(self.meta, dict) or self.meta.get("schema") != SCHEMA:
             raise self._damaged(f"schema {SCHEMA}", "another one", MARKER)
         try:
-            self.size = int(self.meta["size"])
+            self.size, _ = int(self.meta["size"]), dict(self.meta["facts"])
             for name, part in self.meta["parts"].items():
                 self._check_sizes(name, part)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+                self._check_rows(name, part)
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError, OSError) as error:
             raise self._damaged("a complete description", f"{error!r}", MARKER) from error
 
     def _check_sizes(self, name: str, part: dict[str, Any]) -> None:
@@ -124,6 +142,16 @@ class Store:
             if got != facts["bytes"]:
                 text = f"{got:,} bytes" if got >= 0 else "none"
                 raise self._damaged(f"{facts['bytes']:,} bytes of part '{name}'", text, file)
+
+    def _check_rows(self, name: str, part: dict[str, Any]) -> None:
+        """Whether the sizes of files go with the number of rows."""
+        rows = int(part["rows"])
+        sizes = {"labels": 8, "digests": DIGEST_BYTES}
+        sizes |= {"images": self.size**2 * 3} if self.keep(name) == "packed" else {}
+        for what, each in sizes.items():
+            facts, file = part["files"][f"{name}.{what}"], f"{name}.{what}"
+            if rows < 0 or facts["bytes"] != rows * each or not isinstance(facts["sha256"], str):
+                raise self._damaged(f"{what} of {rows:,} rows", "another number", file)
 
     def _damaged(self, wanted: str, got: str, file: str) -> IntegrityError:
         return IntegrityError(
@@ -141,19 +169,29 @@ class Store:
     def source_hash(self) -> str:
         """Hash of all pixels and labels in their order, whatever the files were called."""
         keep = {
-            name: [part["files"][f"{name}.{what}"]["sha256"] for what in ("images", "labels")]
+            name: [part["files"][f"{name}.{what}"]["sha256"] for what in self._telling(name)]
             for name, part in self.meta["parts"].items()
         }
         return content_hash(keep, 16)
+
+    def _telling(self, part: str) -> tuple[str, str]:
+        """Files that tell a part from another: digests stand for images that are not packed."""
+        return ("images" if self.keep(part) == "packed" else "digests", "labels")
+
+    def keep(self, part: str) -> PixelMode:
+        """How a part keeps its rows."""
+        mode: PixelMode = self.meta["parts"][part].get("keep", "packed")
+        return mode
 
     def rows(self, part: str) -> int:
         """How many images a part has."""
         return int(self.meta["parts"][part]["rows"])
 
     def images(self, part: str) -> Pixels:
-        """All images of a part as a read-only memory map, uint8 (n, size, size, 3)."""
+        """Packed images of a part as a read-only memory map, uint8 (n, size, size, 3)."""
         shape = (self.rows(part), self.size, self.size, 3)
-        if shape[0] == 0:
+        if shape[0] == 0 or self.keep(part) != "packed":
+            shape = (0, *shape[1:])
             return np.empty(shape, np.uint8)
         return np.memmap(self._path(part, "images"), np.uint8, "r", shape=shape)
 
@@ -165,29 +203,68 @@ class Store:
         """A hash of each image's pixels, uint8 (n, 16)."""
         return np.fromfile(self._path(part, "digests"), np.uint8).reshape(-1, DIGEST_BYTES)
 
+    def ids(self, part: str) -> NDArray[np.str_]:
+        """File names of a part, str (n,)."""
+        try:
+            found = json.loads(self._path(part, "ids").read_bytes())
+        except (ValueError, RecursionError):
+            found = None
+        if not isinstance(found, list) or not all(isinstance(each, str) for each in found):
+            raise self._damaged("a list of file names", "something else", f"{part}.ids")
+        return np.asarray(found, dtype=np.str_)
+
+    def listing(self, part: str) -> NDArray[Any]:
+        """What is known of the pictures of a part that is not packed, ``LISTED`` (n,)."""
+        return np.fromfile(self._path(part, "listing"), LISTED)
+
     def table(self, part: str, rows: NDArray[np.int64] | None = None) -> ImageTable:
         """Rows of a part, or all of them; pixels are read when they are used."""
-        ids = np.asarray(json.loads(self._path(part, "ids").read_bytes()), dtype=np.str_)
-        images: Images = Images(self.images(part), rows)
-        labels = self.labels(part)
-        if rows is None:
-            return ImageTable(images, labels, ids)
-        return ImageTable(images, labels[rows], ids[rows])
+        ids, labels = self.ids(part), self.labels(part)
+        if self.keep(part) == "packed":
+            found = ImageTable(Images(self.images(part)), labels, ids)
+        else:
+            pictures = self._pictures(part)
+            found = ImageTable(Images(Fitted(pictures, self.size)), labels, ids, pictures)
+        return found if rows is None else found.select(rows)
+
+    def _pictures(self, part: str) -> PictureTable:
+        if self.keep(part) == "store256":
+            return StoredPictures.open(self._path(part, "pictures"), self.listing(part))
+        return self._files(part)
+
+    def _files(self, part: str) -> FilePictures:
+        colour = self.facts["colour"]
+        return FilePictures.prepared(self.root, self.ids(part), self.listing(part), colour)
+
+    @property
+    def root(self) -> Path:
+        """Where listed files are.
+
+        Raises:
+            IntegrityError: the note of it is gone.
+        """
+        try:
+            return Path((self.folder / ROOT).read_text(encoding="utf-8"))
+        except OSError as error:
+            raise self._damaged("the path of the images", "none", ROOT) from error
 
     def _path(self, part: str, what: str) -> Path:
         return self.folder / f"{part}.{what}"
 
     def verify(self) -> None:
-        """Hash every file again.
+        """Hash every file again, also those that are listed only.
 
         Raises:
+            DataError: a listed file is gone.
             IntegrityError: a file differs from what was converted.
         """
-        for part in self.meta["parts"].values():
+        for name, part in self.meta["parts"].items():
             for file, facts in part["files"].items():
                 got = sha256_file(self.folder / file)
                 if got != facts["sha256"]:
                     raise self._damaged(f"SHA-256 {facts['sha256'][:12]}", got[:12], file)
+            if self.keep(name) == "files":
+                self._files(name).verify()
 
 
 def folder_of(name: str) -> Path:
@@ -248,17 +325,8 @@ def build(plan: StorePlan, *, progress: bool = True) -> Store:
 @contextmanager
 def locked(name: str) -> Iterator[None]:
     """Hold the store's lock; a second process waits here until the first is done."""
-    path = data_dir() / f".{name}.lock"
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(path)
-        lock.acquire()
-    except (OSError, Timeout) as error:
-        raise storage_error(path, error if isinstance(error, OSError) else OSError()) from error
-    try:
+    with held(data_dir() / f".{name}.lock", f"prepares {name}"):
         yield
-    finally:
-        lock.release()
 
 
 def _building_folder(plan: StorePlan) -> Path:
@@ -285,29 +353,25 @@ def _check_space(plan: StorePlan) -> None:
 
 
 def _convert(plan: StorePlan, part: PartPlan, folder: Path, progress: bool) -> None:
-    images = _open_sized(folder / f"{part.name}.images", len(part.ids) * plan.size**2 * 3)
-    digests = _open_sized(folder / f"{part.name}.digests", len(part.ids) * DIGEST_BYTES)
-    with images, digests, Tracker(part.name, len(part.ids), "images", enabled=progress) as bar:
-        done = np.fromfile(digests, np.uint8).reshape(-1, DIGEST_BYTES).any(axis=1)
+    stem = folder / part.name
+    digests = open_sized(beside(stem, "digests"), len(part.ids) * DIGEST_BYTES)
+    with digests, Tracker(part.name, len(part.ids), "images", enabled=progress) as bar:
+        done = np.asarray(np.fromfile(digests, np.uint8).reshape(-1, DIGEST_BYTES).any(axis=1))
         bar.advance(int(done.sum()))
         missing = np.flatnonzero(~done).astype(np.int64)
-        for batch in _chunks(part.produce(missing) if len(missing) else iter(())):
-            _write_batch(batch, images, digests, plan.size)
-            bar.advance(len(batch))
-        _sync(digests)
-    _write(folder / f"{part.name}.labels", part.labels.astype("<i8").tobytes())
-    _write(folder / f"{part.name}.ids", json.dumps(part.ids).encode())
+        with closing(KEEPERS[part.keep](stem, plan.size, done)) as keeper:
+            for batch in _chunks(part.produce(missing) if len(missing) else iter(())):
+                # a digest marks its row as done, so its pixels are on disk before it
+                for (row, _), pixels in zip(batch, keeper.write(batch), strict=True):
+                    write_at(digests, pixel_digest(pixels), row * DIGEST_BYTES)
+                bar.advance(len(batch))
+        sync(digests)
+    _write(beside(stem, "labels"), part.labels.astype("<i8").tobytes())
+    _write(beside(stem, "ids"), json.dumps(part.ids).encode())
 
 
-def _open_sized(path: Path, size: int) -> BinaryIO:
-    """Open for reading and writing, grown to ``size`` with zeros."""
-    path.touch()
-    os.truncate(path, size)
-    return path.open("r+b", buffering=0)
-
-
-def _chunks(rows: Iterator[tuple[int, Pixels]]) -> Iterator[list[tuple[int, Pixels]]]:
-    batch: list[tuple[int, Pixels]] = []
+def _chunks(rows: Iterator[tuple[int, Any]]) -> Iterator[list[tuple[int, Any]]]:
+    batch: list[tuple[int, Any]] = []
     for row in rows:
         batch.append(row)
         if len(batch) == CHUNK:
@@ -316,32 +380,9 @@ def _chunks(rows: Iterator[tuple[int, Pixels]]) -> Iterator[list[tuple[int, Pixe
     yield batch
 
 
-def _write_batch(
-    batch: list[tuple[int, Pixels]], images: BinaryIO, digests: BinaryIO, size: int
-) -> None:
-    # a digest marks its row as done, so pixels must be on disk before it
-    for row, pixels in batch:
-        if pixels.shape != (size, size, 3) or pixels.dtype != np.uint8:
-            raise ValueError(f"expected uint8 {(size, size, 3)}, got {pixels.dtype} {pixels.shape}")
-        _write_at(images, np.ascontiguousarray(pixels).tobytes(), row * size**2 * 3)
-    _sync(images)
-    for row, pixels in batch:
-        _write_at(digests, pixel_digest(pixels), row * DIGEST_BYTES)
-
-
 def pixel_digest(pixels: Pixels) -> bytes:
     """The hash of one image's pixels, 16 bytes."""
     return hashlib.blake2b(pixels.tobytes(), digest_size=DIGEST_BYTES).digest()
-
-
-def _write_at(file: BinaryIO, data: bytes, offset: int) -> None:
-    written = os.pwrite(file.fileno(), data, offset)
-    if written != len(data):
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-
-def _sync(file: IO[bytes]) -> None:
-    os.fsync(file.fileno())
 
 
 def _write(path: Path, data: bytes) -> None:
@@ -359,14 +400,17 @@ def _seal(plan: StorePlan, folder: Path, seconds: float) -> None:
         "seconds": round(seconds, 1),
         "parts": {part.name: _describe(part, folder) for part in plan.parts},
     }
+    if plan.root:
+        _write(folder / ROOT, str(plan.root.resolve()).encode())
     write_json(folder / MARKER, meta)
     (folder / PLAN).unlink()
 
 
 def _describe(part: PartPlan, folder: Path) -> dict[str, Any]:
     files = {}
-    for what in ("images", "labels", "ids", "digests"):
+    for what in (*KEEPERS[part.keep].suffixes, "labels", "ids", "digests"):
         path = folder / f"{part.name}.{what}"
         files[path.name] = {"bytes": path.stat().st_size, "sha256": sha256_file(path)}
     counts = np.bincount(part.labels).tolist() if len(part.labels) else []
-    return {"rows": len(part.ids), "counts": counts, "files": files}
+    kept = {} if part.keep == "packed" else {"keep": part.keep}
+    return {"rows": len(part.ids), "counts": counts, **kept, "files": files}

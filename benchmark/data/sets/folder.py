@@ -14,6 +14,7 @@ from benchmark.data.cards import Card, Colour
 from benchmark.data.dataset import Dataset, LongTailedData, PrepareReport, refuse_split
 from benchmark.data.groups import LE20, LT20
 from benchmark.data.images import PROCESSING
+from benchmark.data.keeping import PixelMode
 from benchmark.data.prepare import (
     Reader,
     build_report,
@@ -28,6 +29,7 @@ from benchmark.data.prepare import (
 from benchmark.data.profiles import Profile
 from benchmark.data.splits import RULES, Rule, Validation
 from benchmark.data.store import Store, StorePlan, find, require
+from benchmark.data.streaming.modes import MODE_TITLES, listed_root, moved, suffix, word
 from benchmark.errors import DataError, UsageError
 from benchmark.files import content_hash
 from benchmark.seeds import numpy_generator
@@ -56,6 +58,8 @@ class Folder(Dataset):
             subset: rule that chooses rows.
             split_replicate: which draw of the rule "replicate".
             val: "carve" takes floor(n_k / 10) training rows of each class for validation.
+            pixels: where crops are taken from: images "packed" at ``size``, the original "files",
+                or "store256", pictures with a short side of 256 pixels; docs/streaming.md.
         """
 
         name: str
@@ -71,6 +75,7 @@ class Folder(Dataset):
         subset: Rule
         split_replicate: NonNegativeInt
         val: Validation
+        pixels: PixelMode = "packed"
 
     def __init__(self, config: Config) -> None:
         super().__init__(config)
@@ -89,8 +94,8 @@ class Folder(Dataset):
         config, facts, parts = self.config, store.facts, store.meta["parts"]
         tested = set(parts["test"]["counts"])
         return Card(
-            name=config.name,
-            title=f"{config.root_name}: images in class folders",
+            name=config.name + suffix(config.pixels),
+            title=f"{config.root_name}: images in class folders{MODE_TITLES[config.pixels]}",
             classes=tuple(facts["classes"]),
             class_ids=tuple(facts["class_ids"]),
             counts=profiles.induced(
@@ -115,11 +120,11 @@ class Folder(Dataset):
     def _store_name(self) -> str:
         config = self.config
         shape = content_hash([config.size, config.colour, config.test_share], 6)
-        return f"folder-{config.root_name}-{shape}"
+        return f"folder-{config.root_name}-{shape}{suffix(config.pixels)}"
 
     def _store(self) -> Store:
-        name = self.config.root_name
-        command = f"python -m benchmark prepare dataset=folder dataset.root_name={name} source=PATH"
+        words = f"dataset.root_name={self.config.root_name}{word(self.config.pixels)}"
+        command = f"python -m benchmark prepare dataset=folder {words} source=PATH"
         return require(self._store_name, command)
 
     def prepare(
@@ -128,6 +133,8 @@ class Folder(Dataset):
         """Pack {train,test}/<class>/<file>, or <class>/<file> with a seeded test share."""
         refuse_split(split, self.config.name)
         found = find(self._store_name)
+        if found and moved(found, source):
+            return report(self.config.name, found, False, "its files are read from there now")
         if found:
             note = f"delete it to prepare '{self.config.root_name}' from another source"
             return report(self.config.name, found, False, note)
@@ -145,18 +152,19 @@ class Folder(Dataset):
         train, test, how = self._files(archive, names)
         reader = Reader(archive, config.size, config.colour)
         parts = (
-            reader.part("train", dict(enumerate(train.values()))),
+            reader.part("train", dict(enumerate(train.values())), config.pixels),
             reader.part("test", dict(enumerate(test.values()))),
         )
         facts: dict[str, Any] = {
             "class_ids": list(train),
             "classes": [name.replace("_", " ") for name in train],
             "test": how,
-        }
+        } | ({} if config.pixels == "packed" else {"colour": config.colour})
         source = describe(archive, "sorted by file name within a class")
         return StorePlan(
-            self._store_name, config.size, parts, source, PROCESSING, facts, stamp(archive)
-        )
+            self._store_name, config.size, parts, source, PROCESSING, facts, stamp(archive),
+            listed_root(config.pixels, archive),
+        )  # fmt: skip
 
     def _files(self, archive: Archive, names: list[str]) -> tuple[Files, Files, str]:
         folders = {name.partition("/")[0] for name in names if "/" in name}

@@ -16,6 +16,7 @@ from benchmark.data.dataset import Dataset, LongTailedData, PrepareReport
 from benchmark.data.groups import GE100, LE20, LT20
 from benchmark.data.imagenet100_lists import COUNTS, NAMES, WNIDS, Lists
 from benchmark.data.images import PROCESSING
+from benchmark.data.keeping import PixelMode
 from benchmark.data.prepare import (
     Reader,
     build_report,
@@ -28,6 +29,7 @@ from benchmark.data.prepare import (
 from benchmark.data.rows import Images, ImageTable
 from benchmark.data.splits import SplitInfo
 from benchmark.data.store import Store, StorePlan, find, require
+from benchmark.data.streaming.modes import MODE_TITLES, listed_root, moved, suffix, word
 from benchmark.errors import DataError, UsageError
 
 RULES = {
@@ -50,6 +52,8 @@ class ImageNet100(Dataset):
             keep_heldout: also pack the training images outside the subset (much disk).
             val: "extra" is 20 images a class from outside the subset; "carve" takes floor(n_k /
                 10) of each class out of it.
+            pixels: where crops are taken from: images "packed" at ``size``, the original "files",
+                or "store256", pictures with a short side of 256 pixels; docs/streaming.md.
         """
 
         name: str
@@ -57,12 +61,14 @@ class ImageNet100(Dataset):
         rows: Literal["published", "drawn"]
         keep_heldout: bool
         val: Literal["none", "carve", "extra"]
+        pixels: PixelMode = "packed"
 
     def card(self, seed: int = 0) -> Card:
         """Facts; the split does not follow the run's seed."""
         card = Card(
-            name=self.config.name,
-            title="ImageNet100-LT, 100 ImageNet classes, imbalance 213",
+            name=self.config.name + suffix(self.config.pixels),
+            title="ImageNet100-LT, 100 ImageNet classes, imbalance 213"
+            + MODE_TITLES[self.config.pixels],
             classes=NAMES,
             class_ids=WNIDS,
             counts=COUNTS,
@@ -85,7 +91,8 @@ class ImageNet100(Dataset):
     @property
     def _store_name(self) -> str:
         config = self.config
-        return f"imagenet100-{config.size}-{config.rows}{'-all' if config.keep_heldout else ''}"
+        extent = f"{config.rows}{'-all' if config.keep_heldout else ''}"
+        return f"imagenet100-{config.size}-{extent}{suffix(config.pixels)}"
 
     def prepare(
         self, source: str | None, *, split: str | None = None, progress: bool = True
@@ -93,7 +100,8 @@ class ImageNet100(Dataset):
         """Pack the chosen rows of an ImageNet tree: {train,val}/<wnid>/<file>."""
         found = find(self._store_name)
         if found:
-            return report(self.config.name, found, False)
+            note = "its files are read from there now" if moved(found, source) else ""
+            return report(self.config.name, found, False, note)
         chosen = self._published(split)
         if source is None:
             raise DataError(
@@ -135,18 +143,26 @@ class ImageNet100(Dataset):
         kept = {name: files for name, files in found.items() if name != "heldout"}
         if config.keep_heldout:
             kept["heldout"] = found["heldout"]
-        parts = tuple(reader.part(name, dict(enumerate(files))) for name, files in kept.items())
+        parts = tuple(
+            # rows that are only ever scored are packed in every mode
+            reader.part(name, dict(enumerate(files)),
+                        config.pixels if name in ("train", "heldout") else "packed")
+            for name, files in kept.items()
+        )  # fmt: skip
         source = describe(archive, "as in the published lists" if chosen else "drawn, stream 0")
         facts = {"rows": config.rows, "lists": lists.SHA256 if chosen else {}}
+        facts |= {} if config.pixels == "packed" else {"colour": "RGB"}
         return StorePlan(
-            self._store_name, config.size, parts, source, PROCESSING, facts, stamp(archive)
-        )
+            self._store_name, config.size, parts, source, PROCESSING, facts, stamp(archive),
+            listed_root(config.pixels, archive),
+        )  # fmt: skip
 
     def load(self, seed: int) -> LongTailedData:
         """The same rows for every seed."""
         config = self.config
         lists_too = " split=FOLDER" if config.rows == "published" else " dataset.rows=drawn"
-        command = f"python -m benchmark prepare dataset={config.name} source=PATH{lists_too}"
+        words = f"dataset={config.name}{word(config.pixels)}"
+        command = f"python -m benchmark prepare {words} source=PATH{lists_too}"
         store = require(self._store_name, command)
         everything, labels = store.table("train"), store.labels("train")
         train, val = everything, store.table("val") if config.val == "extra" else None

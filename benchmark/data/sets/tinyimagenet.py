@@ -14,6 +14,7 @@ from benchmark.data.cards import IMAGENET_MEAN, IMAGENET_STD, Card
 from benchmark.data.dataset import Dataset, LongTailedData, PrepareReport, refuse_split
 from benchmark.data.groups import LE20, LT20
 from benchmark.data.images import PROCESSING
+from benchmark.data.keeping import PixelMode
 from benchmark.data.prepare import (
     Reader,
     build_report,
@@ -27,6 +28,7 @@ from benchmark.data.prepare import (
 )
 from benchmark.data.splits import RULES, Rule, Validation
 from benchmark.data.store import Store, StorePlan, find, require
+from benchmark.data.streaming.modes import MODE_TITLES, listed_root, moved, suffix, word
 from benchmark.errors import DataError, IntegrityError
 
 ANNOTATIONS = "val_annotations.txt"
@@ -49,6 +51,8 @@ class TinyImageNet(Dataset):
             subset: rule that chooses rows.
             split_replicate: which draw of the rule "replicate".
             val: "carve" takes floor(n_k / 10) training rows of each class for validation.
+            pixels: where crops are taken from: images "packed" at ``size``, the original "files",
+                or "store256", pictures with a short side of 256 pixels; docs/streaming.md.
         """
 
         name: str
@@ -60,6 +64,7 @@ class TinyImageNet(Dataset):
         subset: Rule
         split_replicate: NonNegativeInt
         val: Validation
+        pixels: PixelMode = "packed"
 
     def card(self, seed: int = 0) -> Card:
         """Facts, with class names from the prepared store."""
@@ -70,8 +75,9 @@ class TinyImageNet(Dataset):
         available = [int(count) for count in store.meta["parts"]["train"]["counts"]]
         tested = set(store.meta["parts"]["test"]["counts"])
         return Card(
-            name=config.name,
-            title=f"Tiny-ImageNet-LT, {config.classes} classes, imbalance {config.imbalance:g}",
+            name=config.name + suffix(config.pixels),
+            title=f"Tiny-ImageNet-LT, {config.classes} classes, imbalance {config.imbalance:g}"
+            + MODE_TITLES[config.pixels],
             classes=tuple(facts["classes"]),
             class_ids=tuple(facts["class_ids"]),
             counts=profiles.induced(config.profile, config.n_max, config.imbalance, available),
@@ -92,7 +98,8 @@ class TinyImageNet(Dataset):
 
     @property
     def _store_name(self) -> str:
-        return f"tinyimagenet{self.config.classes}-{self.config.size}"
+        shape = f"{self.config.classes}-{self.config.size}"
+        return f"tinyimagenet{shape}{suffix(self.config.pixels)}"
 
     def _store(self) -> Store:
         settings = (
@@ -100,6 +107,7 @@ class TinyImageNet(Dataset):
             if self.config.classes == 200
             else (f" dataset.classes={self.config.classes} dataset.n_max={self.config.n_max}")
         )
+        settings += word(self.config.pixels)
         command = f"python -m benchmark prepare dataset=tinyimagenetlt{settings} source=PATH"
         return require(self._store_name, command)
 
@@ -110,7 +118,8 @@ class TinyImageNet(Dataset):
         refuse_split(split, self.config.name)
         found = find(self._store_name)
         if found:
-            return report(self.config.name, found, False)
+            note = "its files are read from there now" if moved(found, source) else ""
+            return report(self.config.name, found, False, note)
         if source is None:
             raise DataError(
                 "Expected source=PATH: Tiny-ImageNet is not downloaded for you",
@@ -129,18 +138,19 @@ class TinyImageNet(Dataset):
         check_classes(test, list(train), f"{archive.path}: {prefix}val")
         reader = Reader(archive, config.size, "RGB")
         parts = (
-            reader.part("train", dict(enumerate(train.values()))),
+            reader.part("train", dict(enumerate(train.values())), config.pixels),
             reader.part("test", dict(enumerate(test.values()))),
         )
         readable = readable_names(archive, prefix)
         facts: dict[str, Any] = {
             "class_ids": list(train),
             "classes": [readable.get(wnid, wnid) for wnid in train],
-        }
+        } | ({} if config.pixels == "packed" else {"colour": "RGB"})
         source = describe(archive, "sorted by file name within a class")
         return StorePlan(
-            self._store_name, config.size, parts, source, PROCESSING, facts, stamp(archive)
-        )
+            self._store_name, config.size, parts, source, PROCESSING, facts, stamp(archive),
+            listed_root(config.pixels, archive),
+        )  # fmt: skip
 
     def _check(self, train: dict[str, list[str]], archive: Archive) -> None:
         if len(train) != self.config.classes:
@@ -176,8 +186,15 @@ def _test_files(archive: Archive, names: Sequence[str], prefix: str) -> dict[str
     if annotations not in archive.sizes:
         return by_class(names, f"{prefix}val")
     files: dict[str, list[str]] = {}
-    for line in archive.read(annotations).decode().splitlines():
-        file, wnid = line.split("\t")[:2]
+    for line in archive.read(annotations).decode("utf-8", "replace").splitlines():
+        file, tab, rest = line.partition("\t")
+        wnid = rest.partition("\t")[0]
+        if not tab or not wnid:
+            raise IntegrityError(
+                f"Expected a file and its class in each line, but got '{line[:60]}'",
+                where=f"{archive.path}: {annotations}",
+                todo="fetch the archive again",
+            )
         name = f"{prefix}val/images/{file}"
         if name not in archive.sizes:
             raise IntegrityError(
