@@ -78,8 +78,12 @@ def prepare(*overrides: str, source: str | None = None, split: str | None = None
     return chosen.dataset.prepare(source, split=split, progress=chosen.plumbing.progress)
 
 
-def generate(*overrides: str) -> PoolReport:
+def generate(*overrides: str, engine: Any = None) -> PoolReport:
     """Draw the images that an experiment would add, without training.
+
+    Args:
+        overrides: words as on the command line.
+        engine: of ``benchmark.generation.scale``, to draw by many workers; None draws here.
 
     Raises:
         UsageError: the method asks for no generated images.
@@ -87,12 +91,17 @@ def generate(*overrides: str) -> PoolReport:
     from benchmark.compose import quiet_libraries, settings
     from benchmark.drawn import fill_pool
     from benchmark.experiment import resolve
+    from benchmark.generation.engines import HERE
     from benchmark.supply import check_supply
 
     quiet_libraries()
     experiment = resolve(settings(overrides))
     check_supply(experiment)
-    pool, cost = fill_pool(experiment, lambda: experiment.settings.dataset.load(experiment.seed))
+
+    def load() -> Any:
+        return experiment.settings.dataset.load(experiment.seed)
+
+    pool, cost = fill_pool(experiment, load, engine or HERE)
     return PoolReport(pool.folder, pool.sheet_path, sum(experiment.allocation.add), cost)
 
 
@@ -178,12 +187,15 @@ def collect(out: Path = DEFAULT_OUT, records_dir: Path = DEFAULT_RECORDS) -> lis
         the records copied.
 
     Raises:
-        IntegrityError: a run's record is broken.
+        IntegrityError: a run's record is broken, or not what was written.
     """
+    from benchmark.integrity import sums
+
     copied = []
     for path, found in records.find(out):
         if isinstance(found, Exception):
             raise found
+        sums.require(path)
         home = grid_results.home(found, records_dir) if records_dir == DEFAULT_RECORDS else None
         target = (home or records_dir) / path.parent.relative_to(out)
         for name in (found.predictions.file, path.name):

@@ -13,9 +13,10 @@ from benchmark.errors import UsageError
 from benchmark.experiment import Experiment
 from benchmark.generation.cost import GenerationCost
 from benchmark.generation.diffusers_config import DiffusersConfig
-from benchmark.generation.drawing import Materials
+from benchmark.generation.engines import HERE, Engine
 from benchmark.generation.fitting.config import FitConfig
 from benchmark.generation.fitting.request import FitRequest, Fitted
+from benchmark.generation.frames import Materials
 from benchmark.generation.generator import Mode
 from benchmark.generation.guides import guide_set
 from benchmark.generation.limits import Meter
@@ -135,8 +136,17 @@ def _fitted(request: FitRequest, progress: bool) -> Fitted:
     return ensure_fit(request, progress=progress)
 
 
-def fill_pool(experiment: Experiment, load: Load) -> tuple[Pool, GenerationCost]:
-    """Draw what the experiment's budget is missing; a fit's cost is inherited by its pools."""
+def fill_pool(
+    experiment: Experiment, load: Load, engine: Engine = HERE
+) -> tuple[Pool, GenerationCost]:
+    """Draw what the experiment's budget is missing; a fit's cost is inherited by its pools.
+
+    Args:
+        experiment: whose request is drawn.
+        load: loads the data, where guides or a fit need it.
+        engine: draws here, or by many workers; a fit is done here, before they begin.
+    """
+    engine.check()
     ready, progress = drawing(experiment, load), experiment.settings.plumbing.progress
     say_clashes(ready.pool.spec)
     fitted = _fitted(ready.fit, progress) if ready.fit else None
@@ -147,6 +157,7 @@ def fill_pool(experiment: Experiment, load: Load) -> tuple[Pool, GenerationCost]
         Materials(ready.guides, _adapters(fitted)),
         _meter(experiment, fitted),
         progress,
+        engine,
     )
     generator.close()
     return ready.pool, with_fit(cost, fitted)

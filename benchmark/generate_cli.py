@@ -2,6 +2,8 @@
 
 Usage:
   python -m benchmark generate [KEY=VALUE ...]                 draw what a run would need
+  python -m benchmark generate engine=ray [...]                the same, drawn by many workers
+  python -m benchmark generate engine=submitit [...]           the same, drawn by an array of jobs
   python -m benchmark generate plan [KEY=VALUE ...]            write the plan, draw nothing
   python -m benchmark generate ls                              pools on this machine
   python -m benchmark generate show POOL                       one pool and what it cost
@@ -16,6 +18,20 @@ Usage:
   python -m benchmark generate gc [--yes]                      delete what no pool needs
 
 POOL is a pool's key or the beginning of one.
+
+Words about who draws; the images are the same, whoever does:
+  engine=ray          actors of a Ray cluster (extra: ray)
+    workers=N|MIN..MAX  actors, as resources come and go; default 1
+    cpus=C gpus=G       an actor's; gpus=0.5 puts two on a GPU; default 1 core, and 1 GPU if any
+    address=A           auto, HOST:PORT, or local for a cluster of this machine; default RAY_ADDRESS
+    block=N             images handed out at a time; default about 256
+  engine=submitit     an array of jobs (extra: submitit)
+    workers=N           jobs; default 1
+    cluster=C           slurm, local for processes here, debug for one after another; default local
+    split=S             claims, or shards where the file system has no locks; default claims
+    cpus=C gpus=G memory=GB minutes=M partition=NAME   a job's
+    slurm.OPTION=VALUE  any other option of sbatch, such as slurm.account=NAME
+docs/pools_at_scale.md says more.
 """
 
 from collections.abc import Callable, Sequence
@@ -51,8 +67,12 @@ def _take(words: list[str], *names: str) -> tuple[list[str], dict[str, str]]:
 def _draw(args: Sequence[str]) -> int:
     _, words = Parser("generate", "[KEY=VALUE ...]", WORDS["draw"].summary).overrides(args)
     from benchmark import api
+    from benchmark.generation.scale.words import engine_of, mistyped, split_words
 
-    found = api.generate(*words)
+    words, own = split_words(words)
+    engine = engine_of(own)
+    with mistyped(words):
+        found = api.generate(*words, engine=engine)
     print(f"{found.images:,} images in {found.folder}; contact sheet: {found.sheet}")
     return 0
 
@@ -158,7 +178,8 @@ def _steps(args: Sequence[str]) -> int:
     given, words = parser.overrides(args)
     words, own = _take(words, "steps")
     numbers = own.get("steps", "").strip("[]").split(",")
-    if not all(number.strip().isdigit() and int(number) for number in numbers):
+    plain = all(number.strip().isdecimal() and len(number) < 10 for number in numbers)
+    if not plain or not all(map(int, numbers)):
         parser.error(f"expected steps=3,10,50, but got '{own.get('steps', '')}'")
     from benchmark.inspecting import steps_sheet
 

@@ -10,10 +10,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from filelock import FileLock, Timeout
+from filelock import BaseFileLock
 
-from benchmark.files import storage_error
 from benchmark.generation.plan import PlanRow
+from benchmark.locks import attempt
 
 BLOCK = 64
 
@@ -44,7 +44,7 @@ class Block:
 
     key: BlockKey
     rows: list[PlanRow]
-    lock: FileLock | None = None
+    lock: BaseFileLock | None = None
     open: int = 0
 
     def done(self, rows: int = 1) -> None:
@@ -83,7 +83,7 @@ class Claims:
         for block in self.waiting:
             if mode is not None and block.key.mode != mode:
                 continue
-            lock = self._lock(block.key)
+            lock = attempt(self.folder / f"{block.key.mode}-{block.key.index}.lock")
             if lock is not None:
                 self.waiting.remove(block)
                 block.lock, block.open = lock, len(block.rows)
@@ -91,22 +91,34 @@ class Claims:
                 return block
         return None
 
-    def _lock(self, key: BlockKey) -> FileLock | None:
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            lock = FileLock(self.folder / f"{key.mode}-{key.index}.lock", blocking=False)
-            lock.acquire()
-        except Timeout:
-            return None
-        except OSError as error:
-            raise storage_error(self.folder, error) from error
-        return lock
-
     def free(self) -> None:
         """Give every block back."""
         for block in self.held:
             block.free()
         self.held.clear()
+
+
+@dataclass
+class Given:
+    """Blocks that nobody else was given; no lock is needed.
+
+    Attributes:
+        waiting: blocks not taken yet.
+    """
+
+    waiting: deque[Block]
+
+    def claim(self, mode: int | None = None) -> Block | None:
+        """The next block, of ``mode`` if given; None if there is none."""
+        for block in self.waiting:
+            if mode is None or block.key.mode == mode:
+                self.waiting.remove(block)
+                block.open = len(block.rows)
+                return block
+        return None
+
+    def free(self) -> None:
+        """Nothing is held."""
 
 
 def blocks(rows: Sequence[PlanRow], modes: Iterable[int], n_classes: int) -> list[Block]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
+from benchmark.errors import IntegrityError
 from benchmark.generation.cost import GenerationCost, joined
 from benchmark.generation.plan import PlanRow, PoolSpec
 from benchmark.generation.results import PoolRow, Session
@@ -81,7 +82,19 @@ class Ledger:
         return self.spec.calls[row.slot % len(self.spec.calls)]
 
     def _workers(self, rows: Iterable[PoolRow]) -> list[str]:
-        return sorted({row.worker for row in rows} & set(self.sessions))
+        """The sessions that drew ``rows``.
+
+        Raises:
+            IntegrityError: one is gone: what its images cost is not known.
+        """
+        names = {row.worker for row in rows}
+        for name in sorted(names - set(self.sessions)):
+            raise IntegrityError(
+                f"Expected session-{name}.json, but got none",
+                where=f"results of pool {self.spec.key}",
+                todo=f"restore it, or delete part-{name}.jsonl; its images are drawn again",
+            )
+        return sorted(names)
 
     def _flops(self, rows: Iterable[PoolRow]) -> float:
         total = 0.0

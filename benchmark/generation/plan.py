@@ -22,6 +22,7 @@ from benchmark.generation.guides import GuideSet, choose
 from benchmark.generation.prompts import PromptSpec, prompt
 from benchmark.generation.seeding import image_seeds
 from benchmark.generation.sources import Guides
+from benchmark.generation.typed_rows import row_of
 
 POOL_SCHEMA = 1
 _ID_DIGITS = 24
@@ -319,7 +320,7 @@ def read_plan(path: Path) -> list[PlanRow]:
     """
     try:
         with path.open(encoding="utf-8") as file:
-            return [PlanRow(**json.loads(line)) for line in file]
+            return [row_of(PlanRow, line) for line in file]
     except (ValueError, TypeError) as error:
         raise IntegrityError(
             f"Expected a plan of one JSON row a line, but got {error}",
@@ -329,8 +330,17 @@ def read_plan(path: Path) -> list[PlanRow]:
 
 
 def planned_counts(rows: Iterable[PlanRow], n_classes: int) -> list[int]:
-    """How many images of each class a plan holds."""
+    """How many images of each class a plan holds.
+
+    Raises:
+        IntegrityError: a row of a class that there is not.
+    """
     counts = [0] * n_classes
     for row in rows:
+        if row.label >= n_classes:
+            raise IntegrityError(
+                f"Expected a plan of {n_classes} classes, but got label {row.label}",
+                todo="delete plan.jsonl; it is written again and no image is lost",
+            )
         counts[row.label] = max(counts[row.label], row.slot + 1)
     return counts

@@ -12,7 +12,7 @@ import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -22,8 +22,8 @@ from PIL import Image
 
 from benchmark.errors import DataError, IntegrityError, UsageError
 from benchmark.files import content_hash, read_json, sha256_file
-from benchmark.generation.collections.naming import class_folder
-from benchmark.generation.drawing import Drawer, Materials, hopeless
+from benchmark.generation.engines import HERE, Engine, Order
+from benchmark.generation.frames import Materials, Setup, hopeless, image_path, results_folder
 from benchmark.generation.ledger import Ledger
 from benchmark.generation.limits import Meter
 from benchmark.generation.plan import (
@@ -50,6 +50,15 @@ if TYPE_CHECKING:
 Colour = Literal["RGB", "L"]
 _NOTHING = Materials()
 _READERS = min(os.cpu_count() or 1, 8)
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What is there of a budget's images; rows recorded from then on, ``tail`` shows."""
+
+    tail: Tail
+    ledger: Ledger
+    missing: list[PlanRow]
 
 
 class Pool:
@@ -92,7 +101,7 @@ class Pool:
     @property
     def results_folder(self) -> Path:
         """Where the result rows and sessions are."""
-        return self.folder / "results"
+        return results_folder(self.folder)
 
     @property
     def sheet_path(self) -> Path:
@@ -101,8 +110,7 @@ class Pool:
 
     def image_path(self, row: PlanRow | PoolRow) -> Path:
         """Where the image of a row is."""
-        folder = class_folder(row.label, self.spec.classes[row.label])
-        return self.folder / "images" / folder / f"{row.image_id}.png"
+        return image_path(self.folder, self.spec, row)
 
     def ledger(self, tail: Tail | None = None) -> Ledger:
         """Everything recorded so far."""
@@ -116,6 +124,7 @@ class Pool:
         materials: Materials = _NOTHING,
         meter: Meter | None = None,
         progress: bool = True,
+        engine: Engine = HERE,
     ) -> "GenerationCost":
         """Draw what is missing of ``counts[k]`` images of each class k, and nothing else.
 
@@ -128,6 +137,7 @@ class Pool:
             materials: guides and adapters, where the spec has them.
             meter: what may be spent; what these images have taken so far is booked first.
             progress: whether to show a bar.
+            engine: draws them here, or by many workers; the rows are the same.
 
         Returns:
             The cost of these images as if drawn alone, with the totals of the pool.
@@ -139,18 +149,25 @@ class Pool:
             Interrupted: stopped by a signal; what was drawn is kept.
         """
         check_counts(self.spec, counts)
-        tail = Tail(self.results_folder)
-        ledger = self.ledger(tail)
-        missing = self._missing(counts, ledger)
-        if missing:
+        found = self._look(counts)
+        if found.missing:
             self._check_generator(generator)
             self.plan(counts)
-            meter = self._booked(meter, counts, missing, ledger)
-            # what other processes draw from here on, the drawer learns from the tail
-            self._drawer(generator, materials, tail, meter, progress).run(missing)
+            setup = Setup(self.spec, self.folder, generator, materials)
+            with engine.access(self.folder):
+                # looking again reads every image, so only if somebody drew meanwhile
+                found = self._look(counts) if found.tail.new() else found
+                if found.missing:
+                    meter = self._booked(meter, counts, found)
+                    engine.draw(Order(setup, found.missing, found.tail, meter, progress))
             with self._locked():
                 self._write_sheet()
         return self.cost(counts)
+
+    def _look(self, counts: Sequence[int]) -> "_Found":
+        tail = Tail(self.results_folder)
+        ledger = self.ledger(tail)
+        return _Found(tail, ledger, self._missing(counts, ledger))
 
     def plan(self, counts: Sequence[int]) -> int:
         """Write the plan of ``counts`` images of each class, and draw nothing; returns its rows.
@@ -175,39 +192,13 @@ class Pool:
                 todo="open the pool with pool_spec(generator, ...)",
             )
 
-    def _drawer(
-        self,
-        generator: "Generator",
-        materials: Materials,
-        tail: Tail,
-        meter: Meter | None,
-        progress: bool,
-    ) -> Drawer:
-        return Drawer(
-            self.spec,
-            self.folder,
-            self.results_folder,
-            self.image_path,
-            generator,
-            materials,
-            tail,
-            meter,
-            progress,
-        )
-
-    def _booked(
-        self,
-        meter: Meter | None,
-        counts: Sequence[int],
-        missing: Sequence[PlanRow],
-        ledger: Ledger,
-    ) -> Meter | None:
+    def _booked(self, meter: Meter | None, counts: Sequence[int], found: "_Found") -> Meter | None:
         """The meter with what earlier runs drew for the same images and what is still there."""
         if meter is None:
             return None
-        lost = {(row.label, row.slot) for row in missing}
+        lost = {(row.label, row.slot) for row in found.missing}
         wanted = build_plan(self.spec, counts)
-        past = ledger.cost(row for row in wanted if (row.label, row.slot) not in lost)
+        past = found.ledger.cost(row for row in wanted if (row.label, row.slot) not in lost)
         return replace(
             meter,
             images=meter.images + past.candidates,
@@ -315,7 +306,7 @@ class Pool:
     def _load_one(self, row: PoolRow, size: int, colour: Colour) -> NDArray[np.uint8]:
         from benchmark.data.images import harmonise
 
-        with Image.open(io.BytesIO(self.read(row))) as image:
+        with Image.open(io.BytesIO(self.read(row)), formats=["PNG"]) as image:
             result: NDArray[np.uint8] = harmonise(image, size, colour)
         return result
 

@@ -1,16 +1,18 @@
 """The append-only record of drawn images: one file a worker, one JSON object a line."""
 
 import dataclasses
-import json
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, Literal, NamedTuple
+from typing import IO, Literal, NamedTuple
+
+from pydantic import TypeAdapter, ValidationError
 
 from benchmark.errors import IntegrityError
-from benchmark.files import canonical_json, read_json, storage_error, write_json
+from benchmark.files import canonical_json, storage_error, write_json
 from benchmark.generation.generator import LoadReport
+from benchmark.generation.typed_rows import row_of
 
 Status = Literal["ok", "rejected"]
 
@@ -66,6 +68,9 @@ class Session:
     adapters: tuple[str, ...] = ()
 
 
+_SESSION = TypeAdapter(Session)
+
+
 def append_rows(file: IO[str], rows: Iterable[PoolRow], path: Path) -> None:
     """Append rows and force them to the disk.
 
@@ -82,7 +87,7 @@ def append_rows(file: IO[str], rows: Iterable[PoolRow], path: Path) -> None:
 
 def _parse(line: str, path: Path, number: int) -> PoolRow:
     try:
-        return PoolRow(**json.loads(line))
+        return row_of(PoolRow, line)
     except (ValueError, TypeError) as error:
         raise IntegrityError(
             f"Expected a result row at line {number}, but got {error}",
@@ -109,9 +114,10 @@ class Tail:
             IntegrityError: a line that is not a row.
         """
         paths = sorted(self.folder.glob("part-*.jsonl"))
-        return [row for path in paths for row in self._new_in(path)]
+        return [row for path in paths for row in self.new_in(path)]
 
-    def _new_in(self, path: Path) -> Iterator[PoolRow]:
+    def new_in(self, path: Path) -> Iterator[PoolRow]:
+        """Rows of one file that no earlier call returned."""
         offset, number = self._read.get(path, (0, 0))
         with path.open("rb") as file:
             file.seek(offset)
@@ -133,16 +139,18 @@ def read_rows(folder: Path) -> list[PoolRow]:
     return Tail(folder).new()
 
 
+def rows_in(path: Path) -> list[PoolRow]:
+    """The rows of one worker's file; a torn last line is ignored.
+
+    Raises:
+        IntegrityError: a line that is not a row.
+    """
+    return list(Tail(path.parent).new_in(path))
+
+
 def write_session(folder: Path, session: Session) -> None:
     """Write what a worker draws with, before it draws."""
     write_json(folder / f"session-{session.worker}.json", dataclasses.asdict(session))
-
-
-def _session(found: dict[str, Any]) -> Session:
-    load = LoadReport(**found.pop("load"))
-    knowledge = tuple(found.pop("knowledge"))
-    adapters = tuple(found.pop("adapters", ()))
-    return Session(load=load, knowledge=knowledge, adapters=adapters, **found)
 
 
 def read_sessions(folder: Path) -> dict[str, Session]:
@@ -154,10 +162,14 @@ def read_sessions(folder: Path) -> dict[str, Session]:
     found = {}
     for path in sorted(folder.glob("session-*.json")):
         try:
-            session = _session(read_json(path))
-        except (TypeError, KeyError, AttributeError) as error:
+            session = _SESSION.validate_json(path.read_bytes(), strict=True)
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            place = ".".join(map(str, first["loc"])) or "the file"
             raise IntegrityError(
-                f"Expected a session, but got {error}", where=path, todo="delete the file"
-            ) from error
+                f"Expected a session, but got {place}: {first['msg']}",
+                where=path,
+                todo="delete the file",
+            ) from None
         found[session.worker] = session
     return found

@@ -45,7 +45,7 @@ def read_spec(folder: Path, calls: tuple[int, ...] = (0,)) -> PoolSpec:
         raise IntegrityError(f"Expected a pool, but got {error!r}", where=path) from error
     if spec_values(spec) != values:
         raise IntegrityError(
-            f"Expected the pool {values['key']}, but its content gives the key {spec.key}",
+            f"Expected the pool {values.get('key')}, but its content gives the key {spec.key}",
             where=path,
             todo="move the folder away; it was edited or made by another version",
         )

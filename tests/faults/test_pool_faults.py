@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from benchmark.errors import DataError, IntegrityError, StorageError
-from benchmark.generation import drawing
+from benchmark.generation import frames
 from benchmark.generation.pool import Pool
 from benchmark.generation.results import read_rows
 from tests.fixtures.generation import Stub, stub_spec
@@ -160,7 +160,7 @@ def test_a_full_disk_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
 
     generator = Stub()
     pool = Pool.open(stub_spec(generator))
-    monkeypatch.setattr(drawing, "write_atomic", full)
+    monkeypatch.setattr(frames, "write_atomic", full)
     with pytest.raises(StorageError, match="The disk is full"):
         pool.ensure([1, 1, 1], generator)
     monkeypatch.undo()

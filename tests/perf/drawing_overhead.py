@@ -16,7 +16,7 @@ import torch
 from benchmark.compose import quiet_libraries, settings
 from benchmark.drawn import drawing
 from benchmark.experiment import resolve
-from benchmark.generation.drawing import Materials
+from benchmark.generation.frames import Materials
 from benchmark.generation.generator import Generator
 from benchmark.generation.plan import PlanRow, PoolSpec, build_plan
 from benchmark.generation.pool import Pool

@@ -13,12 +13,15 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.files import write_json
+from benchmark.generation.frames import Setup
 from benchmark.generation.plan import PoolSpec, build_plan, write_plan
 from benchmark.generation.pool import Pool
 from benchmark.generation.prompts import PromptSpec
-from benchmark.generation.results import PoolRow, append_rows
+from benchmark.generation.results import PoolRow, append_rows, read_rows
+from benchmark.generation.scale.blocks import cut, tables
 from benchmark.generation.stored import read_pool
 from benchmark.generation.verify import verify
+from tests.fixtures.generation import Stub
 
 MODIFIERS = tuple(f"modifier {number}" for number in range(20))
 
@@ -59,6 +62,12 @@ def write_rows(pool: Pool, counts: list[int]) -> None:
         append_rows(file, rows, path)
 
 
+def _blocks(pool: Pool, counts: list[int]) -> int:
+    """Cut the plan for Ray's workers, as its driver does; returns the number of blocks."""
+    setup = Setup(pool.spec, pool.folder, Stub())
+    return sum(1 for _ in tables(cut(setup, build_plan(pool.spec, counts), 256)))
+
+
 def _timed(name: str, work: Callable[[], Any], found: dict[str, float]) -> Any:
     begun = time.perf_counter()
     result = work()
@@ -67,7 +76,7 @@ def _timed(name: str, work: Callable[[], Any], found: dict[str, float]) -> Any:
 
 
 def measure(folder: Path, images: int, n_classes: int) -> dict[str, float]:
-    """Seconds of each step, and the peak memory in GB.
+    """Seconds of each step, megabytes of each file, and the peak memory in GB.
 
     Args:
         folder: an empty folder.
@@ -78,7 +87,9 @@ def measure(folder: Path, images: int, n_classes: int) -> dict[str, float]:
     pool = Pool.open(spec, folder)
     found: dict[str, float] = {}
     _timed("plan", lambda: write_plan(pool.plan_path, build_plan(spec, counts)), found)
+    _timed("blocks", lambda: _blocks(pool, counts), found)
     write_rows(pool, counts)
+    assert _timed("rows", lambda: len(read_rows(pool.results_folder)), found) == sum(counts)
     write_json(pool.folder / "note.json", {"made_up": True})
     report = _timed("verify", lambda: verify(read_pool(pool.folder), files=False), found)
     assert report.problems == () and report.accepted == sum(counts), report
@@ -86,6 +97,8 @@ def measure(folder: Path, images: int, n_classes: int) -> dict[str, float]:
     view = _timed("view", lambda: pool.subset(half), found)
     assert len(view) == sum(half)
     found["total"] = sum(found.values())
+    found["plan_mb"] = pool.plan_path.stat().st_size / 1e6
+    found["rows_mb"] = sum(path.stat().st_size for path in pool.results_folder.iterdir()) / 1e6
     found["peak_gb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
     return found
 

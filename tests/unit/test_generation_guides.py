@@ -10,7 +10,7 @@ from PIL import Image
 
 from benchmark.errors import UsageError
 from benchmark.files import content_hash
-from benchmark.generation.drawing import Materials
+from benchmark.generation.frames import Materials
 from benchmark.generation.generator import TEXT, DrawResult, Mode, build_generator
 from benchmark.generation.guides import GuideSet, choose, guide_set
 from benchmark.generation.plan import PoolSpec, build_plan, image_identity, pool_spec

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import TypeAdapter
 
 from benchmark.errors import IntegrityError, UsageError
 from benchmark.files import content_hash, read_json, sha256_file, write_json
@@ -180,6 +181,9 @@ def write_marker(
     write_json(folder / MARKER, value)
 
 
+_COST, _HASHES = TypeAdapter(FitCost), TypeAdapter(dict[str, str])
+
+
 def read_fitted(folder: Path) -> Fitted:
     """Read a finished fit and check its adapters.
 
@@ -192,8 +196,8 @@ def read_fitted(folder: Path) -> Fitted:
             folder=folder,
             key=folder.name,
             prompt_names=tuple(value["prompt_names"]),
-            cost=FitCost(**value["cost"]),
-            hashes=dict(value["adapters"]),
+            cost=_COST.validate_python(value["cost"]),
+            hashes=_HASHES.validate_python(value["adapters"]),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise IntegrityError(

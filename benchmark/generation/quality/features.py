@@ -19,6 +19,7 @@ from benchmark.config import BackboneConfig
 from benchmark.errors import DataError, IntegrityError, UsageError
 from benchmark.files import content_hash
 from benchmark.models import build_backbone
+from benchmark.pickled_names import check_names
 from benchmark.seeds import scoped_global_seed
 
 HASH_LENGTH = 12
@@ -230,6 +231,7 @@ def _parse(path: Path) -> Any:
         from safetensors.torch import load_file
 
         return load_file(path)
+    check_names(path)
     return torch.load(path, map_location="cpu", weights_only=True)
 
 

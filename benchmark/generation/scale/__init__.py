@@ -1,0 +1,1 @@
+"""Pools drawn by many workers: on Ray Data, or as an array of jobs."""
