@@ -57,6 +57,7 @@ class BCL(Component):
         url="https://arxiv.org/abs/2207.09052",
     )
     accepts_mix = False
+    needs_whole_batch = True
     accepts_heads: ClassVar[tuple[type[nn.Module], ...]] = (nn.Linear,)
     search = space(contrast=(0.35, 0.6, 1.0), temperature=(0.07, 0.1, 0.2))
 

@@ -52,6 +52,7 @@ class GPaCo(Component):
         url="https://arxiv.org/abs/2209.12400",
     )
     accepts_mix = False
+    needs_whole_batch = True
     accepts_heads: ClassVar[tuple[type[nn.Module], ...]] = (nn.Linear,)
     search = space(alpha=(0.01, 0.02, 0.05), temperature=(0.05, 0.1, 0.2))
 

@@ -235,7 +235,8 @@ def blended_mean(
             is PyTorch's rule. None means ones.
     """
     total = torch.zeros((), device=batch.images.device)
-    for labels, share in batch.targets:
+    for pair, (labels, share) in enumerate(batch.targets):
         row = torch.ones_like(share) if weights is None else weights[labels]
-        total = total + (row * share * losses(labels)).sum() / row.sum()
+        divisor = row.sum() if weights is None else batch.weight_sum(weights, pair)
+        total = total + (row * share * losses(labels)).sum() / divisor
     return total

@@ -158,6 +158,7 @@ class OriginBatchNorm(Component):
         year=2020,
         url="https://arxiv.org/abs/1911.09665",
     )
+    needs_whole_batch = True
 
     @dataclass(frozen=True, kw_only=True)
     class Config:

@@ -59,6 +59,7 @@ class PaCo(Component):
         url="https://arxiv.org/abs/2107.12028",
     )
     accepts_mix = False
+    needs_whole_batch = True
     accepts_heads: ClassVar[tuple[type[nn.Module], ...]] = (nn.Linear,)
     search = space(alpha=(0.01, 0.02, 0.05), temperature=(0.05, 0.1, 0.2))
 

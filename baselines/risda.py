@@ -74,6 +74,7 @@ class RISDA(Component):
         year=2022,
         url="https://arxiv.org/abs/2112.07928",
     )
+    needs_whole_batch = True
     accepts_heads: ClassVar[tuple[type[nn.Module], ...]] = (nn.Linear,)
     search = space(alpha=(0.25, 0.5, 1.0), beta=(0.5, 0.75, 1.0))
 

@@ -70,6 +70,7 @@ class SSD(Component):
         url="https://arxiv.org/abs/2109.04075",
     )
     accepts_mix = False
+    needs_whole_batch = True
     accepts_heads: ClassVar[tuple[type[nn.Module], ...]] = (nn.Linear,)
     search = space(contrast=(0.3, 1.0), temperature=(0.1, 0.2, 0.5), softness=(1.0, 2.0, 4.0))
 

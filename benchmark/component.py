@@ -160,6 +160,8 @@ class Batch:
         origins: uint8 (batch,), an index into ``ORIGINS``.
         index: int64 (batch,), positions among the training rows.
         views: further augmentations of the same rows, shaped like ``images``.
+        whole: in a piece of a batch the labels of all its rows, one tensor a target pair; else
+            empty.
     """
 
     images: Tensor
@@ -167,11 +169,35 @@ class Batch:
     origins: Tensor
     index: Tensor
     views: tuple[Tensor, ...] = ()
+    whole: tuple[Tensor, ...] = ()
 
     @property
     def labels(self) -> Tensor:
         """The labels of the first pair: the row's own before mixing."""
         return self.targets[0][0]
+
+    def piece(self, rows: slice) -> "Batch":
+        """Some of the rows, for a process or a pass of its own; it remembers the labels of all."""
+        return Batch(
+            images=self.images[rows],
+            targets=tuple((labels[rows], weights[rows]) for labels, weights in self.targets),
+            origins=self.origins[rows],
+            index=self.index[rows],
+            views=tuple(view[rows] for view in self.views),
+            whole=self.whole or tuple(labels for labels, _ in self.targets),
+        )
+
+    def weight_sum(self, weights: Tensor, pair: int) -> Tensor:
+        """Sum of class weights (classes,) over the labels of a target pair.
+
+        In a piece it is the piece's part, by rows, of the sum over the whole batch, so that means
+        over pieces add up to the mean over the batch.
+        """
+        labels = self.targets[pair][0]
+        if not self.whole:
+            return weights[labels].sum()
+        of_all = self.whole[pair]
+        return weights[of_all].sum() * (len(labels) / len(of_all))
 
     def mixed(self, images: Tensor, other: Targets, own_weight: Tensor) -> "Batch":
         """This batch with ``images`` and targets blended: own ones by ``own_weight``.
@@ -333,6 +359,10 @@ class Component:
             ("weighted_mean", PyTorch's rule) or by the batch ("batch_mean").
         accepts_mix: False if ``loss`` reads plain labels and cannot take blended targets.
         accepts_heads: kinds of ``net.head`` as built that the component can work with.
+        needs_whole_batch: True if rows of a batch act on each other in training, or state is kept
+            from batches. Else a mean over the pieces of a batch is the mean over the batch, and
+            several processes may share it, or one take it in pieces where memory is short; a
+            ``loss`` that divides by a sum of class weights takes it from ``Batch.weight_sum``.
         search: the settings that ``search_trials`` may vary, with two to four values each; none for
             a component that requests images.
     """
@@ -346,6 +376,7 @@ class Component:
     reduction: ClassVar[Reduction] = "weighted_mean"
     accepts_mix: ClassVar[bool] = True
     accepts_heads: ClassVar[tuple[type[nn.Module], ...]] = (nn.Module,)
+    needs_whole_batch: ClassVar[bool] = False
     search: ClassVar[Mapping[str, tuple[Any, ...]]] = space()
 
     def __init__(self, config: Any, name: str) -> None:

@@ -104,6 +104,7 @@ def check_stack(pieces: Sequence[Piece], only: Collection[str] | None = None) ->
         ("global random state is neither read nor changed", run.global_state),
         ("a killed and resumed run ends with the same weights", run.resumes),
         ("trained stages and the deployed module survive saving and loading", run.reloads),
+        ("a batch in pieces teaches what it does whole, or must stay whole", run.in_pieces),
     ]
     if len(pieces) == 1:
         checks.append(("stacks with the built-in components, or refuses", run.pairs))
@@ -328,6 +329,23 @@ class _Runner:
             return "a new network with the kept weights gives other logits"
         same = np.array_equal(expected, _logits(loaded))
         return "" if same else "a new deployed module with the saved state gives other logits"
+
+    def in_pieces(self) -> str:
+        if self.watch().needs_whole_batch():
+            return ""
+        # the last batch of an epoch is among these, with pieces of another size
+        short = tiny_recipe(steps=4, batch_size=20)
+        whole, parts = (
+            self.train(self.watch(still=True), recipe=short, pieces=number)[0] for number in (1, 3)
+        )
+        found = dict(parts.named_parameters())
+        for name, expected in whole.named_parameters():
+            if not torch.allclose(found[name], expected, rtol=1e-3, atol=1e-4):
+                return (
+                    f"'{name}' differs: rows of a batch act on each other; set "
+                    "needs_whole_batch, or divide by Batch.weight_sum"
+                )
+        return ""
 
     def pairs(self) -> str:
         return next(pair_problems(self.pieces[0], built_in_pieces()), "")

@@ -1,11 +1,15 @@
 """Evaluation: a plain module and test images in, predictions out. No component code runs here."""
 
+import math
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
 from benchmark.data.augmentation import pad_images
+from benchmark.distributed import ALONE, Team
+from benchmark.memory import Halving
 
 BATCH = 500
 
@@ -17,12 +21,33 @@ def logits(
     mean: tuple[float, ...],
     std: tuple[float, ...],
     device: torch.device,
+    team: Team = ALONE,
 ) -> NDArray[np.float32]:
-    """Logits (n, classes) of uint8 images (n, h, w, 3), in fp32 and evaluation mode."""
+    """Logits (n, classes) of uint8 images (n, h, w, 3), in fp32 and evaluation mode.
+
+    Several processes take the batches that one would take, each some of them, and all get the
+    logits of all images.
+
+    Raises:
+        OutOfMemory: not even one image fits into memory.
+    """
     net.eval()
-    found = []
-    for start in range(0, len(images), BATCH):
-        part = torch.from_numpy(np.ascontiguousarray(images[start : start + BATCH])).to(device)
-        padded = pad_images(part, 0, mean, std)
-        found.append(net(padded.normalise(padded.buffer)).float().cpu().numpy())
-    return np.concatenate(found)
+
+    def scores(part: Tensor) -> Tensor:
+        padded = pad_images(part.to(device), 0, mean, std)
+        found: Tensor = net(padded.normalise(padded.buffer)).float()
+        return found.cpu()
+
+    forward, found = Halving(scores), []
+    for start in _own_starts(len(images), team):
+        part = np.ascontiguousarray(images[start : start + BATCH])
+        found.append(forward(torch.from_numpy(part)).numpy())
+    own = np.concatenate(found) if found else np.zeros((0, 0), np.float32)
+    return team.rows_of_all(own)
+
+
+def _own_starts(images: int, team: Team) -> range:
+    """Where the batches of this process begin: neighbours, so that the order is kept."""
+    batches = math.ceil(images / BATCH)
+    first, last = (place * batches // team.size for place in (team.here.rank, team.here.rank + 1))
+    return range(first * BATCH, min(last * BATCH, images), BATCH)

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from benchmark.component import Batch, Net, Step
 from benchmark.data.batches import TrainSet
+from benchmark.memory import Halving
 
 BATCH = 500
 
@@ -27,7 +28,7 @@ class FeatureRows:
 
     def batch(self, order: Tensor, epoch: int) -> Batch:
         """The features of the given rows, int64 (batch,), in the pass whose turn it is."""
-        order = order.to(self.rows.index.device)
+        order = order.to(self.rows.labels.device)
         labels = self.rows.labels[order]
         ones = torch.ones(len(order), device=labels.device)
         features = self.passes[epoch % len(self.passes)][order]
@@ -74,7 +75,8 @@ def feature_rows(net: Net, rows: TrainSet, step: Step, half: bool) -> FeatureRow
 
 
 def _features(net: Net, rows: TrainSet, rng: torch.Generator) -> Iterator[Tensor]:
+    forward = Halving(net.features)
     for start in range(0, len(rows), BATCH):
         batch = rows.batch(torch.arange(start, min(start + BATCH, len(rows))), rng)
         with net.origins_of(batch):
-            yield net.features(batch.images).float()
+            yield forward(batch.images).float()

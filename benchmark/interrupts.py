@@ -8,25 +8,28 @@ from types import FrameType
 
 
 class StopFlag:
-    """Whether somebody asked to stop; a second request stops at once."""
+    """Whether somebody asked to stop; a second request stops at once, unless it is patient.
 
-    def __init__(self) -> None:
-        self.raised = False
+    torchrun passes on a request that the terminal already brought to every process.
+    """
+
+    def __init__(self, patient: bool = False) -> None:
+        self.raised, self.patient = False, patient
 
     def __call__(self, _signal: int, _frame: FrameType | None) -> None:
         """Note the request (this is the signal handler)."""
-        if self.raised:
+        if self.raised and not self.patient:
             raise KeyboardInterrupt
         self.raised = True
 
 
 @contextmanager
-def stop_flag() -> Iterator[StopFlag]:
+def stop_flag(patient: bool = False) -> Iterator[StopFlag]:
     """A flag set by SIGINT and SIGTERM inside the block; handlers are put back after it.
 
     Outside the main thread, where Python allows no handlers, the flag is never set.
     """
-    flag = StopFlag()
+    flag = StopFlag(patient)
     if threading.current_thread() is not threading.main_thread():
         yield flag
         return

@@ -11,6 +11,7 @@ import torch
 from benchmark.component import Net, Stage, Task
 from benchmark.config import BackboneConfig, RecipeConfig
 from benchmark.data.batches import TrainSet
+from benchmark.distributed import ALONE, Team
 from benchmark.logs import Logger
 from benchmark.stack import Stack
 
@@ -50,6 +51,8 @@ class Job:
         logger: where curves go besides the history file.
         fixed_rows: see ``plan_stages``.
         shared: trained stages of other runs; None trains every stage.
+        team: the processes that share every batch.
+        pieces: in how many pieces each takes its part of a batch to begin with.
     """
 
     stack: Stack
@@ -66,6 +69,8 @@ class Job:
     logger: Logger
     fixed_rows: int | None = None
     shared: SharedStages | None = None
+    team: Team = ALONE
+    pieces: int = 1
 
     @property
     def checkpoint(self) -> Path:
@@ -100,6 +105,8 @@ class Progress:
     """How far a run has come; saved with the weights.
 
     ``shared`` names the stages that were taken over from another run; their time counts as theirs.
+    ``processes`` is how many shared a batch, and ``pieces`` in how many pieces each took its part
+    of it; of a run that was resumed, the most.
     """
 
     stage: int = 0
@@ -107,12 +114,13 @@ class Progress:
     seconds: float = 0.0
     images: int = 0
     resumed: int = 0
-    pieces: int = 1
     loss_sum: float = 0.0
     loss_count: int = 0
     stage_seconds: list[float] = field(default_factory=list)
     shared: list[str] = field(default_factory=list)
     history: list[dict[str, Any]] = field(default_factory=list)
+    processes: int = 1
+    pieces: int = 1
 
 
 def base_steps(recipe: RecipeConfig, rows: int) -> int:

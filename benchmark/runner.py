@@ -1,17 +1,16 @@
 """One experiment from its data to its record; a finished one is skipped, a killed one resumed."""
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
 
-import filelock
 import numpy as np
 import torch
 from torch import nn
 
-from benchmark import metrics, record_models, records
+from benchmark import distributed, locks, metrics, record_models, records
 from benchmark.checkpoints import weights_hash
 from benchmark.component import HOOKS, fills
 from benchmark.console import say
@@ -19,19 +18,30 @@ from benchmark.data.augmentation import check_views
 from benchmark.data.batches import Part, TrainSet, train_set
 from benchmark.data.dataset import LongTailedData
 from benchmark.data.rows import ImageTable
-from benchmark.errors import BenchError, Interrupted, Occupied, StorageError, UsageError
+from benchmark.errors import (
+    BenchError,
+    Interrupted,
+    Occupied,
+    StorageError,
+    UsageError,
+    one_line,
+)
 from benchmark.evaluate import logits
 from benchmark.experiment import Experiment
-from benchmark.files import sha256_file, storage_error, write_json
+from benchmark.files import sha256_file, write_json
 from benchmark.generation.budget import label as budget_label
+from benchmark.integrity.sums import SUMS, require, write_sums
 from benchmark.job import Job
 from benchmark.logs import make_logger
+from benchmark.memory import OutOfMemory, is_out_of_memory
 from benchmark.models import build_backbone, check_backbone
 from benchmark.optim import make_optimizer
 from benchmark.publishing.blueprint import blueprint
 from benchmark.publishing.weights_file import WEIGHTS, write_weights
+from benchmark.ranks import rank_here
 from benchmark.record_builder import Outcome, build_record
 from benchmark.seeds import scoped_global_seed
+from benchmark.sharing import check_sharing
 from benchmark.stage_store import default_store
 from benchmark.supply import Supplied, check_supply, supply
 from benchmark.train import train
@@ -44,20 +54,46 @@ RECORD, PREDICTIONS, ERROR = "record.json", "preds.npz", "error.json"
 def run_experiment(experiment: Experiment) -> records.Record:
     """Run one experiment with its seed, or return the record of the finished run.
 
+    Of several processes that torchrun started, the first locks, writes and says; all return the
+    record.
+
     Raises:
         BenchError: whatever stops it; ``error.json`` says why, and nothing finished is lost.
     """
+    with distributed.team().together():
+        return _run_or_find(experiment)
+
+
+def _run_or_find(experiment: Experiment) -> records.Record:
     folder = experiment.folder
-    done = _finished(experiment)
+    done = _finished_for_all(experiment)
     if done is None:
         preflight(experiment)
-        with _locked(folder):
+        with _locked(folder) if distributed.team().first else nullcontext():
             # whoever held the lock may have finished it
-            done = _finished(experiment)
+            done = _finished_for_all(experiment)
             if done is None:
                 return _explained(experiment)
     say("done", f"{experiment.label}, seed {experiment.seed}: already finished in {folder}")
     return done
+
+
+def _finished_for_all(experiment: Experiment) -> records.Record | None:
+    """The record of the finished run as the first process finds it."""
+    if distributed.team().alone:
+        return _finished(experiment)
+    return _of_first(lambda: _finished(experiment))
+
+
+def _of_first(find: Callable[[], records.Record | None]) -> records.Record | None:
+    """A record of the first process, where ``find`` is called."""
+
+    def text() -> str:
+        found = find()
+        return found.model_dump_json() if found else ""
+
+    said = distributed.team().from_first(text)
+    return records.Record.model_validate_json(said) if said else None
 
 
 def preflight(experiment: Experiment) -> None:
@@ -71,6 +107,7 @@ def preflight(experiment: Experiment) -> None:
     check_supply(experiment)
     trials(experiment)
     chosen = experiment.settings
+    check_sharing(chosen, rank_here())
     _device(experiment)
     check_views(chosen.stack.views(chosen.recipe))
     check_backbone(chosen.backbone, experiment.card.image_size)
@@ -85,21 +122,40 @@ def _finished(experiment: Experiment) -> records.Record | None:
     path = experiment.folder / RECORD
     if experiment.settings.plumbing.on_existing == "rerun" or not path.exists():
         return None
-    return records.load(path)
+    found = records.load(path)
+    require(path)
+    return found
+
+
+def _run_in_memory(experiment: Experiment) -> records.Record:
+    """Run; an allocation that fails where pieces are no help is one line, too."""
+    try:
+        return _run(experiment)
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        raise OutOfMemory(
+            f"Out of memory ({one_line(error)})",
+            where=experiment.folder,
+            todo="free some memory, choose a smaller backbone, or lower recipe.batch_size",
+        ) from error
 
 
 def _explained(experiment: Experiment) -> records.Record:
     """Run; an error is kept in the folder, for ``status``."""
     folder = experiment.folder
     try:
-        record = _run(experiment)
+        record = _run_in_memory(experiment)
     except Interrupted:
         raise
     except BenchError as error:
         # on a full disk the error itself is what counts
         with suppress(StorageError):
-            write_json(folder / ERROR, {"error": str(error), "exit_code": error.exit_code})
+            if distributed.team().first:
+                write_json(folder / ERROR, {"error": str(error), "exit_code": error.exit_code})
         raise
+    if not distributed.team().first:
+        return record
     for name in (ERROR, "checkpoint.pt", STATE):
         (folder / name).unlink(missing_ok=True)
     return record
@@ -107,19 +163,14 @@ def _explained(experiment: Experiment) -> records.Record:
 
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        # `status` holds each lock for an instant
-        lock = filelock.FileLock(folder / ".lock", timeout=LOCK_SECONDS)
-        lock.acquire()
-    except filelock.Timeout:
+    # `status` holds each lock for an instant
+    lock = locks.attempt(folder / ".lock", LOCK_SECONDS)
+    if lock is None:
         raise Occupied(
             "Another process is running this experiment",
             where=folder,
-            todo="wait for it; see: python -m benchmark status",
-        ) from None
-    except OSError as error:
-        raise storage_error(folder, error) from error
+            todo=locks.advice(folder / ".lock"),
+        )
     try:
         yield
     finally:
@@ -136,11 +187,15 @@ def _run(experiment: Experiment) -> records.Record:
         _held_rows(data, experiment.settings.search_on, "search_on")
         experiment = searched(experiment, _run_trial)
     _say_counts(experiment)
-    added = supply(experiment, data)
+    added = distributed.team().first_alone(lambda: supply(experiment, data))
     rows = _rows(experiment, data, added, device)
     _say_stack(experiment)
     outcome = _train_and_score(experiment, rows, scored, device)
-    return _write(experiment, data, added, outcome)
+    if distributed.team().alone:
+        return _write(experiment, data, added, outcome)
+    record = _of_first(lambda: _write(experiment, data, added, outcome))
+    assert record is not None
+    return record
 
 
 def _run_trial(trial: Experiment) -> records.Record:
@@ -157,7 +212,11 @@ def _device(experiment: Experiment) -> torch.device:
         raise UsageError(
             "Expected a CUDA device, but got none", where="device", todo="set device=cpu"
         )
-    return torch.device("cuda" if wanted != "cpu" and torch.cuda.is_available() else "cpu")
+    if wanted == "cpu" or not torch.cuda.is_available():
+        return torch.device("cpu")
+    if not distributed.team().alone:
+        torch.cuda.set_device(rank_here().local_rank)
+    return torch.device("cuda")
 
 
 def _say_counts(experiment: Experiment) -> None:
@@ -182,13 +241,14 @@ def _rows(
     experiment: Experiment, data: LongTailedData, added: Supplied | None, device: torch.device
 ) -> TrainSet:
     keep = _first_of_each(data.train.labels, experiment.allocation.keep)
-    parts = [Part("real", np.asarray(data.train.images[keep]), data.train.labels[keep])]
+    parts = [Part.of("real", data.train.select(keep))]
     if added:
         parts.append(added.part)
     recipe = experiment.settings.recipe
     views = experiment.stack.views(recipe)
     card = experiment.card
-    return train_set(parts, card.mean, card.std, recipe.augmentation, views, device)
+    workers = experiment.settings.plumbing.decode_workers
+    return train_set(parts, card.mean, card.std, recipe.augmentation, views, device, workers)
 
 
 def _first_of_each(labels: np.ndarray, keep: tuple[int, ...]) -> np.ndarray:
@@ -202,7 +262,9 @@ def _train_and_score(
 ) -> Outcome:
     chosen, folder = experiment.settings, experiment.folder
     name = f"{experiment.card.name}/{experiment.label}/s{experiment.seed}"
-    logger = make_logger(chosen.plumbing.wandb, folder, name, experiment.science)
+    team = distributed.team()
+    mode = chosen.plumbing.wandb if team.first else "disabled"
+    logger = make_logger(mode, folder, name, experiment.science)
     job = Job(
         stack=experiment.stack,
         task=experiment.task,
@@ -217,7 +279,9 @@ def _train_and_score(
         compile=chosen.plumbing.compile,
         progress=chosen.plumbing.progress,
         logger=logger,
-        shared=default_store() if chosen.plumbing.share_stages else None,
+        # what several processes train differs in rounding from what one trains
+        shared=default_store() if chosen.plumbing.share_stages and team.alone else None,
+        team=team,
     )
     net, progress, plans = train(job)
     begun = time.perf_counter()
@@ -225,7 +289,9 @@ def _train_and_score(
     scores = _score(experiment, deployed, scored, device)
     seconds = time.perf_counter() - begun
     logger.finish({"accuracy": float(np.mean(scores.labels == scores.predicted))})
-    return Outcome(net, deployed, progress, plans, scores, seconds, rows.meter, device)
+    return Outcome(
+        net, deployed, progress, plans, scores, seconds, rows.meter, device, progress.processes
+    )
 
 
 def _held_rows(data: LongTailedData, name: str, key: str) -> ImageTable:
@@ -243,7 +309,8 @@ def _held_rows(data: LongTailedData, name: str, key: str) -> ImageTable:
 def _score(
     experiment: Experiment, net: nn.Module, test: ImageTable, device: torch.device
 ) -> metrics.Predictions:
-    found = logits(net, np.asarray(test.images), experiment.card.mean, experiment.card.std, device)
+    card, team = experiment.card, distributed.team()
+    found = logits(net, np.asarray(test.images), card.mean, card.std, device, team)
     return metrics.predictions_from_logits(found, test.labels)
 
 
@@ -252,13 +319,14 @@ def _write(
 ) -> records.Record:
     path = experiment.folder / PREDICTIONS
     # what a run leaves belongs together, so an old record goes before its companions do
-    for name in (RECORD, WEIGHTS):
+    for name in (RECORD, WEIGHTS, SUMS):
         (experiment.folder / name).unlink(missing_ok=True)
     metrics.save_predictions(path, outcome.scores)
     kept = record_models.PredictionFile(file=PREDICTIONS, sha256=sha256_file(path))
     record = build_record(experiment, data.split, added, outcome, kept)
     if experiment.settings.plumbing.save_weights:
         _keep_weights(experiment, record, outcome.deployed)
+    write_sums(experiment.folder, records.dumps(record))
     records.save(experiment.folder / RECORD, record)
     say("saved", str(experiment.folder / RECORD))
     return record

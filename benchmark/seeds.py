@@ -60,6 +60,8 @@ def scoped_global_seed(seed: int, *names: Name) -> Iterator[None]:
     """
     import torch
 
-    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+    # a process of several that each have a GPU must not open the others'
+    devices = [torch.cuda.current_device()] if torch.cuda.is_available() else []
+    with torch.random.fork_rng(devices=devices):
         seed_torch(seed, *names)
         yield

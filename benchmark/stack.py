@@ -184,6 +184,10 @@ class Stack:
                     todo=f"leave out {part.name} or {builder}",
                 )
 
+    def needs_whole_batch(self) -> list[str]:
+        """Names of the components that must see every batch whole."""
+        return [part.name for part in self.components if part.needs_whole_batch]
+
     def deploy(self, net: Net, task: Task) -> nn.Module:
         """The module that is evaluated."""
         return (self._one("deploy") or _PLAIN).deploy(net, task)
@@ -199,7 +203,7 @@ class Stack:
         return (self._one("criterion", step.stage) or _PLAIN).criterion(out, labels, step)
 
     def loss(self, net: Net, batch: Batch, step: Step) -> Tensor:
-        """The scalar to minimise."""
+        """The scalar to minimise; of a piece of a batch, a mean over the piece's rows."""
         part = self._one("loss", step.stage)
         if part:
             return part.loss(net, batch, step)
@@ -267,12 +271,12 @@ def blended_loss(stack: Stack, out: Any, batch: Batch, step: Step) -> Tensor:
     """
     weights, reduction = stack.class_weights(step)
     total = torch.zeros((), device=step.device)
-    for labels, share in batch.targets:
+    for pair, (labels, share) in enumerate(batch.targets):
         losses = share * stack.criterion(out, labels, step)
         if weights is None:
             total = total + losses.mean()
             continue
-        row = weights[labels]
-        divisor = row.sum() if reduction == "weighted_mean" else len(labels)
-        total = total + (losses * row).sum() / divisor
+        weighted = (losses * weights[labels]).sum()
+        mean = reduction == "weighted_mean"
+        total = total + weighted / (batch.weight_sum(weights, pair) if mean else len(labels))
     return total

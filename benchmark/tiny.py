@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from benchmark.component import Batch, Component, Net, Stage, Step, Task
 from benchmark.config import (
@@ -171,11 +171,13 @@ class Watch(Stack):
         seen: one entry a step.
         stop_at: stage name and step before which the run is killed.
         deep: whether to compare parameters around every step; the trace is kept in any case.
+        still: whether batch norm keeps to its running statistics, so that it couples no rows.
     """
 
     seen: list[Seen] = field(default_factory=list, compare=False)
     stop_at: tuple[str, int] | None = None
     deep: bool = False
+    still: bool = False
     held: dict[str, Any] = field(default_factory=dict, compare=False)
 
     @property
@@ -187,6 +189,9 @@ class Watch(Stack):
         """The loss of the stack, noted."""
         if self.stop_at == (step.stage.name, step.index):
             raise Stop
+        for module in net.modules() if self.still else ():
+            if isinstance(module, nn.modules.batchnorm._BatchNorm):
+                module.eval()
         if self.deep:
             self.held.update(
                 parameters=copies(net.named_parameters()), statistics=running_statistics(net)

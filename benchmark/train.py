@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from benchmark import checkpoints
-from benchmark.component import Batch, Net, Stage, Step
+from benchmark.checkpoints import weights_hash
+from benchmark.component import Batch, Net, Step
 from benchmark.curves import Curve, write_history
 from benchmark.data.batches import TrainSet
 from benchmark.errors import BenchError, IntegrityError, Interrupted
@@ -23,7 +24,9 @@ from benchmark.interrupts import StopFlag, stop_flag
 from benchmark.job import Job, Progress, StagePlan, plan_stages
 from benchmark.models import build_backbone
 from benchmark.optim import stage_optimizer, stage_schedule
-from benchmark.seeds import scoped_global_seed, seed_torch
+from benchmark.pieces import own_rows
+from benchmark.seeds import scoped_global_seed
+from benchmark.stepping import Stepper, seed_step
 
 
 def train(job: Job) -> tuple[Net, Progress, list[StagePlan]]:
@@ -37,10 +40,13 @@ def train(job: Job) -> tuple[Net, Progress, list[StagePlan]]:
     saved = checkpoints.load(job.checkpoint, job.device) if job.checkpoint.exists() else None
     progress = Progress(**saved["progress"]) if saved else Progress()
     progress.resumed += saved is not None
+    progress.processes = max(progress.processes, job.team.size)
+    progress.pieces = max(progress.pieces, job.pieces)
+    job.team.same("the checkpoint", f"{progress.stage} {progress.step} {progress.images}")
     keys = job.shared.keys(job, plans) if job.shared else []
     net = _new_net(job, "base")
     # on its way out of the block torch's global generator is restored
-    with stop_flag() as stop, scoped_global_seed(job.seed):
+    with stop_flag(patient=not job.team.alone) as stop, scoped_global_seed(job.seed):
         for number, plan in enumerate(plans):
             if number > progress.stage:
                 progress.stage, progress.step = number, 0
@@ -56,7 +62,10 @@ def train(job: Job) -> tuple[Net, Progress, list[StagePlan]]:
                     waited = job.rows.meter.input_seconds
                     _run_stage(job, net, plan, progress, restored, stop)
                     _share(job, net, plan, progress, key, waited)
-    write_history(job.folder / "history.csv", progress.history)
+    if job.team.first:
+        write_history(job.folder / "history.csv", progress.history)
+    if not job.team.alone:
+        job.team.same("the trained weights", weights_hash(net))
     net.requires_grad_(True)
     return net, progress, plans
 
@@ -94,7 +103,8 @@ def _take_over(job: Job, net: Net, plan: StagePlan, progress: Progress, key: str
 def _share(
     job: Job, net: Net, plan: StagePlan, progress: Progress, key: str | None, waited: float
 ) -> None:
-    if job.shared and key:
+    # in pieces, batch norm saw smaller batches: others did not ask for that
+    if job.shared and key and progress.pieces == 1:
         took = {
             "seconds": progress.stage_seconds[-1],
             "input_seconds": job.rows.meter.input_seconds - waited,
@@ -135,11 +145,11 @@ def _run_stage(
     source, runner = _source(job, net, plan)
     begun, saved_at = time.perf_counter(), time.perf_counter()
     before, meter = progress.seconds, Curve(job, plan, progress)
+    stepper = Stepper(job, net, runner, optimizer, progress)
     for index, order, aux in _steps(job, plan, progress.step):
         step = _step(job, plan, index)
         lr = schedule.set(step=index, epoch=step.epoch)
-        batch = _batch(job, source, step, order, aux)
-        loss = _take_step(job, runner, net, batch, step, optimizer)
+        loss = stepper.take(*_batch(job, source, step, order, aux), step)
         if ema:
             ema.update_parameters(net)
         if (index + 1) % plan.per_epoch == 0 or index + 1 == plan.steps:
@@ -147,12 +157,15 @@ def _run_stage(
         progress.step, progress.images = index + 1, progress.images + len(order)
         progress.seconds = before + time.perf_counter() - begun
         meter.add(loss, lr, step, len(order))
-        if stop.raised or time.perf_counter() - saved_at > job.checkpoint_seconds:
+        stopping = job.team.any(stop.raised)
+        if stopping or time.perf_counter() - saved_at > job.checkpoint_seconds:
             meter.keep(progress)
             _save(job, parts, progress)
             saved_at = time.perf_counter()
-        if stop.raised:
+        if stopping:
             meter.close()
+            # the others may only end once the state is on disk
+            job.team.meet()
             raise Interrupted(
                 f"Stopped at step {index + 1} of {plan.steps} of stage '{plan.stage.name}'",
                 where=job.folder,
@@ -182,27 +195,54 @@ def _restore(job: Job, parts: dict[str, Any], saved: dict[str, Any]) -> None:
 
 
 def _save(job: Job, parts: dict[str, Any], progress: Progress) -> None:
+    if not job.team.first:
+        return
     state = {name: part.state_dict() for name, part in parts.items()}
     checkpoints.save(job.checkpoint, state | {"progress": asdict(progress)})
 
 
 def _steps(job: Job, plan: StagePlan, start: int) -> Iterator[tuple[int, Tensor, Tensor | None]]:
     """Step number, row positions and auxiliary positions of every step from ``start`` on."""
-    size, drawn = job.recipe.batch_size, -1
+    drawn = -1
     for index in range(start, plan.steps):
-        epoch, offset = divmod(index, plan.per_epoch)
+        epoch = index // plan.per_epoch
         if epoch != drawn:
             order, aux = _epoch_rows(job, plan, _step(job, plan, epoch * plan.per_epoch))
             drawn = epoch
-        rows = order[offset * size : (offset + 1) * size]
-        if aux is None:
-            yield index, rows, None
-        else:
-            yield (
-                index,
-                rows,
-                aux[torch.arange(offset * size, offset * size + len(rows)) % len(aux)],
-            )
+            if not plan.stage.cached_passes:
+                plan.rows.announce(_asked(job, plan, index, order, aux))
+        yield index, *_rows_of(job, plan, index, order, aux)
+
+
+def _rows_of(
+    job: Job, plan: StagePlan, index: int, order: Tensor, aux: Tensor | None
+) -> tuple[Tensor, Tensor | None]:
+    """Row positions and auxiliary positions of a step, out of those of its epoch."""
+    size = job.recipe.batch_size
+    first = index % plan.per_epoch * size
+    rows = order[first : first + size]
+    if aux is None:
+        return rows, None
+    return rows, aux[torch.arange(first, first + len(rows)) % len(aux)]
+
+
+def _asked(
+    job: Job, plan: StagePlan, start: int, order: Tensor, aux: Tensor | None
+) -> Iterator[tuple[Tensor, torch.Generator, slice | None]]:
+    """What the steps from ``start`` to the end of the epoch will ask of the rows."""
+    end = min(plan.steps, (start // plan.per_epoch + 1) * plan.per_epoch)
+    for index in range(start, end):
+        step, (rows, other) = _step(job, plan, index), _rows_of(job, plan, index, order, aux)
+        yield rows, step.rng("augment"), _needed(job, step, rows)
+        if other is not None and job.stack.mixes(step.stage):
+            yield other, step.rng("augment aux"), None
+
+
+def _needed(job: Job, step: Step, rows: Tensor) -> slice | None:
+    """The part of a batch whose pixels this process uses; None for all of it."""
+    if job.team.alone or job.stack.mixes(step.stage):
+        return None
+    return own_rows(len(rows), job.team.here.rank, job.team.size)[0]
 
 
 def _epoch_rows(job: Job, plan: StagePlan, step: Step) -> tuple[Tensor, Tensor | None]:
@@ -234,35 +274,19 @@ def _half(job: Job) -> bool:
 
 def _batch(
     job: Job, source: TrainSet | FeatureRows, step: Step, order: Tensor, aux: Tensor | None
-) -> Batch:
-    """The rows at ``order``, augmented and mixed; torch's global generator is seeded for them."""
-    seed_torch(job.seed, "step", step.stage.name, step.index)
+) -> tuple[Batch, float]:
+    """What this process takes of the rows at ``order``, augmented and mixed; its share of them.
+
+    Every process draws and mixes the whole batch alike, then keeps its own rows. Torch's global
+    generator is seeded for the step.
+    """
+    seed_step(job, step)
+    own, share = own_rows(len(order), job.team.here.rank, job.team.size)
     if isinstance(source, FeatureRows):
-        return source.batch(order, step.epoch)
-    batch = source.batch(order, step.rng("augment"))
-    if job.stack.mixes(step.stage):
-        other = None if aux is None else source.batch(aux, step.rng("augment aux"))
-        batch = job.stack.mix(batch, other, step)
-    return batch
-
-
-def _take_step(
-    job: Job, runner: Any, net: Net, batch: Batch, step: Step, optimizer: torch.optim.Optimizer
-) -> Tensor:
-    """One optimiser step; returns the detached loss."""
-    _mode(net, step.stage)
-    with torch.autocast(job.device.type, dtype=torch.bfloat16, enabled=_half(job)):
-        loss = job.stack.loss(runner, batch, step)
-    optimizer.zero_grad(set_to_none=True)
-    loss.backward()
-    optimizer.step()
-    job.stack.after_step(net, step)
-    return loss.detach()
-
-
-def _mode(net: nn.Module, stage: Stage) -> None:
-    net.train()
-    if stage.batch_norm == "eval":
-        for module in net.modules():
-            if isinstance(module, nn.modules.batchnorm._BatchNorm):
-                module.eval()
+        batch = source.batch(order, step.epoch)
+    else:
+        batch = source.batch(order, step.rng("augment"), _needed(job, step, order))
+        if job.stack.mixes(step.stage):
+            other = None if aux is None else source.batch(aux, step.rng("augment aux"))
+            batch = job.stack.mix(batch, other, step)
+    return (batch if job.team.alone else batch.piece(own)), share

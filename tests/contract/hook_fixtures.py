@@ -73,6 +73,7 @@ class Distill(Component):
     """Contrast, re-balance a teacher's head, then distil into a fresh network."""
 
     accepts_mix = False
+    needs_whole_batch = True
 
     @dataclass(frozen=True, kw_only=True)
     class Config:
@@ -184,6 +185,8 @@ def quadratic(weight: Tensor, covariances: Tensor, labels: Tensor) -> Tensor:
 
 class Reason(Component):
     """Features are augmented along what the network confuses; weights come late."""
+
+    needs_whole_batch = True
 
     @dataclass(frozen=True, kw_only=True)
     class Config:

@@ -303,12 +303,29 @@ class Rounds(Component):
             object.__setattr__(self, "level", self.level + 1)
 
 
+class Relative(Component):
+    """Weighs every example by how its loss compares with the others' of the batch."""
+
+    def criterion(self, out: Tensor, labels: Tensor, step: Step) -> Tensor:
+        """Cross-entropy, times its size beside the mean."""
+        losses = nn.functional.cross_entropy(out, labels, reduction="none")
+        return losses * (losses / losses.mean()).detach()
+
+
+class Whole(Component):
+    """The same, and says so."""
+
+    needs_whole_batch = True
+    criterion = Relative.criterion
+
+
 REPEATS = "the same seed gives the same trace"
 GLOBAL = "global random state is neither read nor changed"
 RESUMES = "a killed and resumed run ends with the same weights"
 ONLY_THAT = "a step changes what its stage trains and only that"
 REACHED = "gradients reach what is trained"
 SAVED = "trained stages and the deployed module survive saving and loading"
+PIECES = "a batch in pieces teaches what it does whole, or must stay whole"
 PAIRS = "stacks with the built-in components, or refuses"
 
 
@@ -331,11 +348,16 @@ PAIRS = "stacks with the built-in components, or refuses"
         (RefusesLate, PAIRS),
         (BadDeploy, "trains and deploys with 2 classes"),
         (TwoClassesOnly, "trains and deploys with 10 classes"),
+        (Relative, PIECES),
         (Rounds, "settings survive a round trip through plain values"),
     ],
 )
 def test_the_kit_finds_a_broken_promise(cls: type[Component], promise: str) -> None:
     assert failed(check_component(cls, only=[promise])) == {promise}
+
+
+def test_who_needs_whole_batches_is_believed() -> None:
+    assert failed(check_component(Whole, only=[PIECES])) == set()
 
 
 def test_a_kept_promise_is_not_blamed_for_a_broken_one() -> None:
