@@ -11,6 +11,8 @@ Examples:
   python -m benchmark run method=ldam dataset=cifar100lt    any method on any data set
   python -m benchmark run -m method=ce,synaug 'seed=range(5)'
   python -m benchmark run grid=table1 workers=2             a table of the paper; --dry-run first
+  python -m benchmark run grid=table1 --dry-run --write jobs.jsonl
+  python -m benchmark work jobs.jsonl --workers 4           the same, one process a run
   python -m benchmark ls methods
   python -m benchmark show method=ldam
 
@@ -32,6 +34,7 @@ from pathlib import Path
 
 from benchmark import __version__
 from benchmark.errors import BenchError, UsageError, nearest, unknown
+from benchmark.scarcity import explained
 from benchmark.words import Parser
 
 BUG, INTERRUPTED, PIPE = 70, 130, 141
@@ -226,9 +229,10 @@ def _say(line: str) -> None:
     print(line, file=sys.stderr)
 
 
-def _say_error(error: BenchError) -> None:
+def _say_error(error: BenchError) -> int:
     mark = "\033[1;31merror:\033[0m" if sys.stderr.isatty() else "error:"
     _say(f"{mark} {error}")
+    return error.exit_code
 
 
 def _say_bug() -> int:
@@ -252,13 +256,13 @@ def main(args: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
         return code
     except BenchError as error:
-        _say_error(error)
-        return error.exit_code
+        return _say_error(explained(error) or error)
     except KeyboardInterrupt:
         _say("interrupted; run the same command again to continue")
         return INTERRUPTED
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return PIPE
-    except Exception:
-        return _say_bug()
+    except Exception as error:
+        known = explained(error)
+        return _say_error(known) if known else _say_bug()

@@ -9,11 +9,18 @@ from pathlib import Path
 
 from benchmark.errors import UsageError
 from benchmark.expansion import Expansions, Facts, Refused, expand_all
-from benchmark.grid_run import Plan, Point, is_grid, plan, science, value_of
+from benchmark.grid_run import (
+    Plan,
+    Point,
+    checked_launcher,
+    is_grid,
+    plan,
+    science,
+    value_of,
+)
 from benchmark.grid_status import render, standing
 from benchmark.grids import Cell, Grid, run_defaults
 from benchmark.jobs_file import jobs_of, write_jobs
-from benchmark.words import launcher_words
 
 SWEEP = ("-m", "--multirun")
 WRITE = "--write"
@@ -76,7 +83,7 @@ def swept(words: Sequence[str]) -> Plan:
     """
     from benchmark import compose
 
-    launcher = launcher_words(words)
+    launcher = checked_launcher(words)
     given = [word for word in words if word not in (*SWEEP, *launcher)] or compose.main_job()
     for word in given:
         if word.startswith("-"):
@@ -94,7 +101,7 @@ def swept(words: Sequence[str]) -> Plan:
         refused=(),
         words=tuple(words),
         out=Path(value_of(given, "out") or run_defaults()["out"]),
-        launcher=tuple(launcher),
+        launcher=launcher,
     )
 
 

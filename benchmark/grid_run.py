@@ -113,7 +113,7 @@ def read(words: Sequence[str]) -> Asked:
         UsageError: no such grid, or a word that cannot be meant.
     """
     own = dict(word.split("=", 1) for word in words if word.partition("=")[0] in OWN)
-    launcher = tuple(launcher_words(words))
+    launcher = checked_launcher(words)
     shared = tuple(
         word for word in words if word.partition("=")[0] not in OWN and word not in launcher
     )
@@ -137,6 +137,23 @@ def read(words: Sequence[str]) -> Asked:
         words=tuple(words),
         launcher=launcher,
     )
+
+
+def checked_launcher(words: Sequence[str]) -> tuple[str, ...]:
+    """The words of a command line that choose and set a launcher.
+
+    Raises:
+        UsageError: no such launcher, one that is not installed, or another setting of Hydra.
+    """
+    found = tuple(launcher_words(words))
+    if found:
+        # Hydra's grammar is imported with it
+        from benchmark.hydra_words import refuse_unsafe
+        from benchmark.launchers import check_launcher
+
+        check_launcher(found)
+        refuse_unsafe(found)
+    return found
 
 
 def plan(words: Sequence[str], known: Expansions | None = None) -> Plan:
@@ -221,7 +238,7 @@ def _listed(text: str | None, known: Collection[str]) -> list[str] | None:
 def _positive(text: str | None, where: str) -> int | None:
     if text is None:
         return None
-    if not text.isdecimal() or int(text) < 1:
+    if not text.isdecimal() or len(text) > 9 or int(text) < 1:
         raise UsageError(
             f"Expected a number of {where}, but got {text}", where=where, todo=f"set {where}=3"
         )

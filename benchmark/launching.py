@@ -20,8 +20,6 @@ from omegaconf import DictConfig, OmegaConf
 
 from benchmark import compose, errors
 from benchmark.console import say
-from benchmark.hydra_words import refuse_unsafe
-from benchmark.launchers import check_launcher
 
 if TYPE_CHECKING:
     from benchmark.records import Record
@@ -95,20 +93,18 @@ def launch(points: Sequence[Sequence[str]], words: Sequence[str], out: Path) -> 
 
     Args:
         points: the words of each run.
-        words: ``hydra/launcher=NAME`` and ``hydra.launcher.KEY=VALUE``; without any, one after the
-            other in this process.
+        words: ``hydra/launcher=NAME`` and ``hydra.launcher.KEY=VALUE``, checked; without any,
+            one after the other in this process.
         out: the folder of runs, where launchers keep their logs.
 
     Returns:
         one result a point.
 
     Raises:
-        UsageError: no such launcher, or a setting that it has not.
+        UsageError: a setting that the launcher has not.
         BenchError: the launcher itself failed, as when one of its processes was killed.
         KeyboardInterrupt: it was stopped.
     """
-    check_launcher(words)
-    refuse_unsafe(words)
     jobs = [compose.with_neutral(point) for point in points]
     for point in jobs:
         # entries of plugins are composed from a store that jobs inherit

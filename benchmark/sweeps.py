@@ -9,7 +9,6 @@ from benchmark.console import say
 from benchmark.files import write_json
 from benchmark.grid_run import Plan, Point
 from benchmark.grid_status import standing
-from benchmark.launchers import check_launcher
 from benchmark.launching import JobResult, launch
 
 
@@ -20,10 +19,8 @@ def run_plan(found: Plan) -> int:
         the exit code of the last failure, 0 without one.
 
     Raises:
-        UsageError: no such launcher, or one that is not installed.
         BenchError: the launcher itself failed; what was finished is kept.
     """
-    check_launcher(found.launcher)
     todo = list(found.points) if found.rerun else standing(found).unfinished
     if len(todo) < len(found.points):
         done = len(found.points) - len(todo)

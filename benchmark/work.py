@@ -66,21 +66,26 @@ def run_one(job: Job, *, quiet: bool = False) -> int:
     compose.quiet_libraries()
     refuse_unsafe(job.overrides, launcher=False)
     words = [*job.overrides, *(["progress=false"] if quiet else [])]
-    try:
-        with compose.hydra_session():
-            experiment = resolve(compose.settings(words))
-            _check(job, experiment.hash, experiment.folder)
+    with compose.hydra_session():
+        experiment = resolve(compose.settings(words))
+        # nothing is written where a line of the file says so, but no run would
+        _check(job, experiment.hash, experiment.folder)
+        try:
             run_experiment(experiment)
-    except errors.Occupied:
-        say("done", f"{job.name}, seed {job.seed}: another process is at it")
-    except errors.Interrupted:
-        raise
-    except errors.BenchError as error:
-        # what is refused before a run begins leaves no trace of its own
-        with suppress(errors.StorageError):
-            write_json(folder / "error.json", {"error": str(error), "exit_code": error.exit_code})
-        raise
+        except errors.Occupied:
+            say("done", f"{job.name}, seed {job.seed}: another process is at it")
+        except errors.Interrupted:
+            raise
+        except errors.BenchError as error:
+            _keep(folder, error)
+            raise
     return 0
+
+
+def _keep(folder: Path, error: errors.BenchError) -> None:
+    """Write why a run failed: what is refused before it begins leaves no trace of its own."""
+    with suppress(errors.StorageError):
+        write_json(folder / "error.json", {"error": str(error), "exit_code": error.exit_code})
 
 
 def _check(job: Job, found: str, folder: Path) -> None:

@@ -10,10 +10,14 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from benchmark import cli, records
 from benchmark.compose import check_overrides, settings
+from benchmark.dry_run import take_write
 from benchmark.experiment import Experiment, resolve
 from benchmark.generate_cli import WORDS
+from benchmark.generation.scale.words import engine_of, split_words
 from benchmark.grid_run import is_grid, read
+from benchmark.jobs_file import Job, write_jobs
 from benchmark.listing import noun
+from benchmark.words import launcher_words
 from tests.conftest import ROOT
 from tests.fixtures.documents import commands, documents, links, name
 from tests.fixtures.records import make_record
@@ -38,7 +42,9 @@ def of(*verbs: str) -> pytest.MarkDecorator:
 
 def experiments(words: list[str]) -> list[Experiment]:
     """What a command stands for: one experiment, or a sweep of them."""
-    overrides = [word for word in words[1:] if not word.startswith("-")]
+    given = take_write(words[1:])[0]
+    own = [word for word in given if word not in launcher_words(given)]
+    overrides = [word for word in own if not word.startswith("-")]
     if is_grid(overrides):
         return [resolve(settings(cell.words)) for cell in read(overrides).cells[:3]]
     check_overrides(overrides)
@@ -78,7 +84,9 @@ def test_a_generation_has_something_to_draw(words: list[str]) -> None:
             cli.main(["generate", first, "--help"])
         assert end.value.code == 0
         return
-    own = [word for word in words if word not in WORDS and not word.startswith("steps=")]
+    given = [word for word in words if word not in WORDS and not word.startswith("steps=")]
+    own, engine = split_words(given)
+    engine_of(engine)
     if own[1:] != ["--help"]:
         (found,) = experiments(own)
         assert found.request
@@ -91,6 +99,14 @@ def test_what_is_prepared_exists(words: list[str]) -> None:
     assert chosen
     for group, choice in chosen:
         assert choice in {row.name for row in noun(group).rows()}
+
+
+@of("work")
+def test_work_runs_a_file_of_jobs(words: list[str], tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    records.save(tmp_path / "run" / "record.json", make_record())
+    write_jobs(tmp_path / "jobs.jsonl", [Job("a", 0, "h", "run", ("seed=0",))] * 2)
+    assert cli.main([word.replace("$SLURM_ARRAY_TASK_ID", "1") for word in words]) == 0
 
 
 @of(*LIGHT)

@@ -33,7 +33,9 @@ def found(folder: Path) -> dict[tuple[str, int], tuple[str, float | None]]:
         (("grid=table2", "hydra/launcher=jobib"), "Unknown launcher 'jobib'"),
         (("-m", "hydra.launcher._target_=os.system"), "Expected no setting of Hydra itself"),
         (("-m", "hydra.run.dir=elsewhere"), "Expected no setting of Hydra itself"),
-        (("-m", *JOBLIB[:1], "hydra.launcher.jobs=2"), "jobs"),
+        (("-m", *JOBLIB[:1], "hydra.launcher.jobs=2"), "Could not override 'hydra.launcher.jobs'"),
+        (("--dry-run", "hydra/job_logging=evil"), "Expected no setting of Hydra itself"),
+        (("grid=table2", "--dry-run", "hydra.sweeper.x=1"), "Expected no setting of Hydra itself"),
     ],
 )
 def test_launchers_that_cannot_be_meant(
