@@ -84,22 +84,24 @@ def measure(backbone: str, rounds: int, steps: int, batch_size: int = 128) -> Sh
     """Time the bare model, and the steps of the loop, in turn."""
     from pathlib import Path
 
+    from benchmark.job import Progress
     from benchmark.stack import Stack
+    from benchmark.stepping import Stepper
     from benchmark.tiny import tiny_job
-    from benchmark.train import _batch, _take_step
+    from benchmark.train import _batch
 
     rows, net = cifar_rows(), new_net(backbone)
     recipe = tiny_recipe(steps=10**6, batch_size=batch_size)
     optimizer = stage_optimizer(net, recipe, Stage("base"))
     task = tiny_task((1,) * CLASSES)
     job = tiny_job(Stack(()), Path(), recipe=recipe, task=task, rows=rows)
+    stepper = Stepper(job, net, net, optimizer, Progress())
     resident = make_batch(rows, 0, batch_size)
 
     def loop(index: int) -> None:
         step = Step(Stage("base"), task, index, 10**6, 0, 10**6, 0, CPU)
         order = torch.arange(index * 7, index * 7 + batch_size) % len(rows)
-        batch = _batch(job, rows, step, order, None)
-        _take_step(job, net, net, batch, step, optimizer)
+        stepper.take(*_batch(job, rows, step, order, None), step)
 
     loop(0)
     bare_step(net, resident, optimizer)
