@@ -11,12 +11,12 @@ from rich.console import Console
 from benchmark import compose, errors, records
 from benchmark.dry_run import SWEEP, swept
 from benchmark.experiment import resolve
+from benchmark.grid_run import checked_launcher
 from benchmark.launching import run_composed
 from benchmark.paths import config_dir
 from benchmark.report.console import console_table
 from benchmark.runner import RECORD
 from benchmark.sweeps import run_plan
-from benchmark.words import launcher_words
 
 FLAGS = (*SWEEP, "-c", "--cfg", "--resolve", "-p", "--package", "-h", "--help", "--hydra-help",
          "-i", "--info")  # fmt: skip
@@ -73,7 +73,7 @@ def _check(words: Sequence[str]) -> None:
     for flag in flags:
         if flag.partition("=")[0] not in FLAGS:
             raise errors.unknown("flag", flag, FLAGS, where="python -m benchmark run")
-    launcher = launcher_words(words)
+    launcher = checked_launcher(words)
     if launcher and not set(flags) & set(SWEEP):
         raise errors.UsageError(
             "Expected a launcher beside -m or grid=NAME only",

@@ -7,7 +7,7 @@ from pathlib import Path
 from benchmark.errors import BenchError, IntegrityError
 from benchmark.words import Parser
 
-USAGE = "records [DIR] | RECORD.json | component NAME [KEY=VALUE ...] | regression [...]"
+USAGE = "--all | records [DIR] | RECORD.json | component NAME [KEY=VALUE ...] | regression [...]"
 KINDS = ("records", "component", "regression")
 
 
@@ -21,6 +21,10 @@ def main(args: Sequence[str]) -> int:
         from benchmark.publishing.check_record_cli import main as check_record
 
         return check_record(args)
+    if "--all" in args:
+        from benchmark.integrity.cli import main as check_all
+
+        return check_all(args)
     parser = Parser("check", USAGE, "check records, a component, or a new version's numbers")
     parser.add_argument("what", choices=KINDS, help="what to check")
     named = "a folder of records (default: leaderboards/records); a component, or package:Class"

@@ -196,7 +196,7 @@ VERBS = {
     "show": Verb(_show, "one entry in full: show method=NAME"),
     "status": Verb(_status, "finished, running, interrupted and failed runs"),
     "report": Verb(_report, "leaderboards, grids, page and plots from records; compare; export"),
-    "check": Verb(_check, "records, a component's promises, regression of leaderboard numbers"),
+    "check": Verb(_check, "every file, records, a component's promises, regression of numbers"),
     "evaluate": Verb(_evaluate, "score a checkpoint, a timm model or predictions by shot group"),
     "submit": Verb(_submit, "turn an evaluation into a record fit for review"),
     "new": Verb(_new, "files to begin a component with: new component NAME --loss"),

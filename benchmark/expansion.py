@@ -10,8 +10,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmark.errors import BenchError, StorageError
-from benchmark.files import content_hash, write_json
+from benchmark.errors import BenchError, IntegrityError, StorageError
+from benchmark.files import content_hash, read_sealed, write_sealed
 from benchmark.fingerprint import source_hash
 from benchmark.paths import PACKAGE, cache_root, config_dir, data_dir
 from benchmark.registry import BACKBONES, COMPONENT_PACKAGES, COMPONENTS, DATASETS, GENERATORS
@@ -85,7 +85,7 @@ class Expansions:
         known = _read(self._path, self._key) | self._known
         facts = {key: asdict(found) for key, found in known.items()}
         try:
-            write_json(self._path, {"key": self._key, "facts": facts})
+            write_sealed(self._path, {"key": self._key, "facts": facts})
         except StorageError:
             # a cache: without it the next call takes longer
             return
@@ -109,10 +109,10 @@ class Expansions:
 
 def _read(path: Path, key: str) -> dict[str, Facts]:
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = read_sealed(path) or {"key": "", "facts": {}}
         facts = found["facts"].items() if found["key"] == key else ()
         return {words: _parsed(values) for words, values in facts}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, IntegrityError, ValueError, KeyError, TypeError, AttributeError):
         # a cache: whatever is wrong with it, it is made again
         return {}
 

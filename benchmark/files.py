@@ -11,6 +11,8 @@ from typing import Any, BinaryIO
 
 from benchmark.errors import IntegrityError, StorageError
 
+SEAL = "sha256"
+
 
 def storage_error(path: Path, error: OSError) -> StorageError:
     """Translate an ``OSError`` met while writing ``path`` into one clear line."""
@@ -93,7 +95,8 @@ def layout_json(value: Any) -> str:
 
 def _layout(value: Any, depth: int) -> str:
     nested = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    if depth and not any(isinstance(item, dict | list) for item in nested):
+    flat = not any(isinstance(item, dict | list) for item in nested)
+    if flat and (depth or not isinstance(value, dict | list)):
         return json.dumps(value, ensure_ascii=False, allow_nan=False)
     indent, end = "\n" + " " * (depth + 1), "\n" + " " * depth
     if isinstance(value, dict):
@@ -112,12 +115,40 @@ def read_json(path: Path) -> Any:
     """
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise IntegrityError(
             f"Expected valid JSON, but got {error}",
             where=path,
             todo="delete the file and run again",
         ) from error
+
+
+def write_sealed(path: Path, value: dict[str, Any]) -> None:
+    """Write a JSON object with a hash of its content, by which damage is told."""
+    write_json(path, {SEAL: content_hash(value, 64), **value})
+
+
+def read_sealed(path: Path, *, older: bool = False) -> dict[str, Any] | None:
+    """What ``write_sealed`` wrote; None if the file holds anything else.
+
+    Args:
+        path: a file.
+        older: whether an object without a hash is taken too, as versions before wrote it.
+
+    Raises:
+        IntegrityError: the file is not valid JSON.
+    """
+    value = read_json(path)
+    if not isinstance(value, dict):
+        return None
+    if older and SEAL not in value:
+        return value
+    seal = value.pop(SEAL, None)
+    try:
+        return value if content_hash(value, 64) == seal else None
+    except ValueError:
+        # NaN and infinity, which are never written
+        return None
 
 
 def canonical_json(value: Any) -> str:

@@ -9,11 +9,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-import filelock
-
 from benchmark.console import duration
 from benchmark.errors import DataError
 from benchmark.listing import table
+from benchmark.locks import is_held
 
 State = Literal["finished", "running", "interrupted", "failed", "started"]
 RUN_PATTERN = "*/*/*/s*"
@@ -74,7 +73,7 @@ def _state(folder: Path) -> RunState:
 
 def _mark(folder: Path) -> tuple[Path, State]:
     """The file that tells the state of a run; a held lock overrules the others."""
-    if _held(folder / ".lock"):
+    if is_held(folder / ".lock"):
         return folder / ".lock", "running"
     for name, state in _MARKS:
         if (folder / name).exists():
@@ -87,29 +86,13 @@ def state_of(folder: Path) -> State:
     return _mark(folder)[1]
 
 
-def _held(path: Path) -> bool:
-    if not path.exists():
-        return False
-    lock = filelock.FileLock(path, timeout=0)
-    try:
-        # free again at once; a run that starts in that instant would have to be repeated
-        lock.acquire()
-    except filelock.Timeout:
-        return True
-    except OSError:
-        # a read-only folder: nothing of ours runs there
-        return False
-    lock.release()
-    return False
-
-
 def _detail(path: Path, state: State) -> str:
     if state not in ("finished", "failed"):
         return ""
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
         return _accuracy(value) if state == "finished" else str(value["error"])
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return f"{path.name} cannot be read: python -m benchmark check records"
 
 

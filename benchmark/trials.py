@@ -12,7 +12,7 @@ from benchmark.compose import Settings, from_values
 from benchmark.console import say
 from benchmark.errors import Diverged, IntegrityError
 from benchmark.experiment import Chosen, Experiment, resolve
-from benchmark.files import read_json, write_json
+from benchmark.files import read_sealed, write_sealed
 from benchmark.identity import plain
 
 STATE = "search.json"
@@ -64,7 +64,7 @@ def searched(experiment: Experiment, run: Run) -> Experiment:
         return experiment
     path = experiment.folder / STATE
     block = _stored(path, found) if path.exists() else _search(experiment, found, run)
-    write_json(path, block.model_dump(mode="json"))
+    write_sealed(path, block.model_dump(mode="json"))
     best = found[block.chosen]
     accuracy = block.tried[block.chosen].accuracy or 0.0
     say("search", f"best of {len(found)}: {best.label}, {100 * accuracy:.1f} % on {block.on}")
@@ -74,7 +74,7 @@ def searched(experiment: Experiment, run: Run) -> Experiment:
 def _stored(path: Path, found: Sequence[Experiment]) -> record_models.Search:
     """The search that an earlier process finished."""
     try:
-        block = record_models.Search.model_validate(read_json(path))
+        block = record_models.Search.model_validate(read_sealed(path))
     except ValidationError:
         block = None
     if block is None or [each.hash for each in block.tried] != [each.hash for each in found]:

@@ -3,7 +3,6 @@
 import json
 import shlex
 import signal
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -67,13 +66,6 @@ class Place:
             "chosen": record.search.chosen,
             "tried": [(each.hash, each.accuracy) for each in record.search.tried],
         }
-
-
-@pytest.fixture(scope="module")
-def commands() -> Iterator[Commands]:
-    """The process in which commands are run."""
-    with Commands() as found:
-        yield found
 
 
 @pytest.fixture(scope="module")

@@ -15,6 +15,7 @@ from benchmark import expansion, records
 from benchmark.compose import settings
 from benchmark.expansion import Expansions, Facts, Refused, expand_all
 from benchmark.experiment import resolve
+from benchmark.files import write_sealed
 from tests.conftest import ROOT
 from tests.fixtures.grids import make_facts
 
@@ -81,7 +82,7 @@ def test_facts_outlive_the_process_without_torch(tmp_path: Path) -> None:
 
 
 def stored(folder: Path, key: str, facts: dict[str, object]) -> Expansions:
-    (folder / "expansions.json").write_text(json.dumps({"key": key, "facts": facts}))
+    write_sealed(folder / "expansions.json", {"key": key, "facts": facts})
     return Expansions(folder)
 
 

@@ -12,13 +12,13 @@ from safetensors.torch import load_file, save_file
 
 from benchmark import api, cli, metrics, records
 from benchmark.errors import DataError, IntegrityError, UsageError
-from benchmark.publishing.blueprint import Blueprint
+from benchmark.publishing.blueprint import KEY, Blueprint
 from benchmark.publishing.deep_checks import check_deep
 from benchmark.publishing.evaluating import EvaluateConfig, evaluate_folder
 from benchmark.publishing.exporting import compare, config_of, export
 from benchmark.publishing.findings import Finding, failed
 from benchmark.publishing.network import read_network
-from benchmark.publishing.weights_file import EXPORTED, KEY, WEIGHTS, read_tensors
+from benchmark.publishing.weights_file import EXPORTED, WEIGHTS, read_tensors
 from benchmark.records import Record
 
 SHORT = ("dataset=digitslt", "recipe.steps.amount=4", "progress=false", "pool_seed=0",

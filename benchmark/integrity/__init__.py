@@ -1,0 +1,1 @@
+"""Whether what the suite has written is still what it wrote: every kind of file; no torch."""
