@@ -3,6 +3,8 @@
 import io
 import lzma
 import math
+import sys
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -75,7 +77,8 @@ def _told(path: Path) -> Iterator[None]:
         raise
     except (
         ValueError, KeyError, TypeError, EOFError, OSError, AttributeError, RuntimeError,
-        MemoryError, OverflowError, SyntaxError, zipfile.BadZipFile, zlib.error, lzma.LZMAError,
+        MemoryError, OverflowError, SyntaxError, tokenize.TokenError,
+        zipfile.BadZipFile, zlib.error, lzma.LZMAError,
     ) as error:  # fmt: skip
         raise BadArrays(one_line(error)) from error
 
@@ -92,6 +95,8 @@ def _array(file: IO[bytes], size: int) -> NDArray[Any]:
     if promised != there:
         raise BadArrays(f"{there:,} bytes where the header promises {promised:,}")
     values = np.frombuffer(file.read(there), dtype) if there else np.empty(0, dtype)
+    if dtype.kind == "U" and (values.view(dtype.byteorder + "u4") > sys.maxunicode).any():
+        raise BadArrays("text of what are no characters")
     return values.reshape(shape, order="F" if fortran else "C").copy()
 
 

@@ -15,7 +15,7 @@ from hydra import compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
+from hydra.core.override_parser.types import Glob, Override
 from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -131,6 +131,7 @@ def _is_neutral(key: str) -> bool:
 
 def from_values(values: dict[str, Any], overrides: tuple[str, ...] = ()) -> Settings:
     """Check composed values and build the objects they name."""
+    _check_whole(values)
     names = [field.name for field in fields(PlumbingConfig)]
     return Settings(
         stack=Stack(tuple(_components(values.get("method") or {}))),
@@ -150,6 +151,20 @@ def from_values(values: dict[str, Any], overrides: tuple[str, ...] = ()) -> Sett
         values=values,
         overrides=overrides,
     )
+
+
+def _check_whole(values: Mapping[str, Any]) -> None:
+    """Refuse a configuration of which words such as ``~recipe`` or ``recipe=[]`` took a part."""
+    kinds = [f"{group}.kind" for group in ("dataset", "generator")]
+    for key in (*GROUPS[1:], *_top_level(), *kinds):
+        group, _, inner = key.partition(".")
+        held = values.get(group)
+        if group not in values or (inner and not (isinstance(held, Mapping) and inner in held)):
+            raise UsageError(
+                "Expected a value, but it was taken away",
+                where=key,
+                todo=f"leave ~{group} out, or choose one: {group}=NAME",
+            )
 
 
 def _components(method: Mapping[str, Any]) -> Iterator[Component]:
@@ -209,7 +224,7 @@ def hydra_session() -> Iterator[None]:
 def _compose(overrides: Sequence[str]) -> dict[str, Any]:
     try:
         values = OmegaConf.to_container(compose("run", overrides=list(overrides)), resolve=True)
-    except (HydraException, OmegaConfBaseException) as error:
+    except (HydraException, OmegaConfBaseException, ValueError) as error:
         raise _explain(error, overrides) from None
     assert isinstance(values, dict)
     return values  # type: ignore[return-value]
@@ -340,6 +355,12 @@ def _check_twice(choices: list[str], where: str | None) -> None:
 def _choices(override: Override) -> list[list[str]]:
     """The names that an override of a group selects: one list for each value of a sweep."""
     value = override.value()
+    if isinstance(value, Glob):
+        raise UsageError(
+            "Expected names, but got a pattern",
+            where=override.input_line,
+            todo=f"write them out: {override.key_or_group}=a,b",
+        )
     swept = list(override.sweep_iterator()) if override.is_sweep_override() else [value]
     return [
         [str(part) for part in item] if isinstance(item, list) else _names(str(item)) or [""]

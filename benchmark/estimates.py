@@ -91,7 +91,7 @@ def read_rates(paths: Iterable[Path]) -> Rates:
     for path in paths:
         try:
             rates.add(json.loads(path.read_text(encoding="utf-8")))
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
             continue
     return rates
 

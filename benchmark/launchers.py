@@ -16,19 +16,27 @@ class Launcher:
     Attributes:
         module: what must be installed.
         extra: of this package, which installs it; "" where nothing is needed.
+        at_once: whether it begins all jobs at once, on this machine and whatever that has.
     """
 
     module: str
     extra: str
+    at_once: bool = False
 
 
 LAUNCHERS: Mapping[str, Launcher] = {
     "basic": Launcher("hydra", ""),
     "joblib": Launcher("hydra_plugins.hydra_joblib_launcher", "joblib"),
-    "submitit_local": Launcher("hydra_plugins.hydra_submitit_launcher", "slurm"),
+    "submitit_local": Launcher("hydra_plugins.hydra_submitit_launcher", "slurm", at_once=True),
     "submitit_slurm": Launcher("hydra_plugins.hydra_submitit_launcher", "slurm"),
     "ray": Launcher("hydra_plugins.hydra_ray_launcher", "ray-launcher"),
 }
+
+
+def chosen(words: Sequence[str]) -> str:
+    """The name of the launcher that words choose."""
+    names = [word.removeprefix(CHOICE) for word in words if word.startswith(CHOICE)]
+    return names[-1] if names else "basic"
 
 
 def check_launcher(words: Sequence[str]) -> None:

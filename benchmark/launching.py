@@ -20,6 +20,8 @@ from omegaconf import DictConfig, OmegaConf
 
 from benchmark import compose, errors
 from benchmark.console import say
+from benchmark.environment import cores
+from benchmark.launchers import LAUNCHERS, chosen
 
 if TYPE_CHECKING:
     from benchmark.records import Record
@@ -112,7 +114,7 @@ def launch(points: Sequence[Sequence[str]], words: Sequence[str], out: Path) -> 
     with compose.hydra_session():
         launcher = _launcher([*words, f"out={_quoted(out)}"])
         try:
-            found = launcher.launch(jobs, 0)
+            found = _in_waves(launcher, jobs, LAUNCHERS[chosen(words)].at_once)
         except Exception as error:  # of whatever kind its library raises
             raise errors.BenchError(
                 f"The launcher stopped: {errors.one_line(error)}",
@@ -120,6 +122,15 @@ def launch(points: Sequence[Sequence[str]], words: Sequence[str], out: Path) -> 
                 todo="finished runs are kept; run the same command again",
             ) from error
     return [_result(each) for each in found]
+
+
+def _in_waves(launcher: Any, jobs: Sequence[Sequence[str]], at_once: bool) -> Sequence[JobReturn]:
+    """Launch all jobs, or as many as there are cores after each other."""
+    size = cores() if at_once else len(jobs)
+    found: list[JobReturn] = []
+    for start in range(0, len(jobs), size):
+        found += launcher.launch(jobs[start : start + size], start)
+    return found
 
 
 def _quoted(out: Path) -> str:

@@ -22,6 +22,7 @@ Count = Annotated[int, Ge(0)]
 Group = Literal["many", "medium", "few"]
 GROUPS: tuple[Group, ...] = ("many", "medium", "few")
 ECE_BINS = 15
+_LOWEST = float(np.finfo(np.float32).min)
 _DTYPES = {
     "labels": np.uint16,
     "predicted": np.uint16,
@@ -141,9 +142,11 @@ def _check_logits(scores: NDArray[np.float64], labels: NDArray[np.int64]) -> Non
 
 
 def _log_softmax(scores: NDArray[np.float64]) -> NDArray[np.float64]:
-    shifted = scores - scores.max(axis=1, keepdims=True)
+    with np.errstate(over="ignore"):
+        shifted = scores - scores.max(axis=1, keepdims=True)
     normaliser = np.log(np.exp(shifted).sum(axis=1, keepdims=True))
-    result: NDArray[np.float64] = shifted - normaliser
+    # finite where it is kept as float32, however far apart logits are
+    result: NDArray[np.float64] = (shifted - normaliser).clip(min=_LOWEST)
     return result
 
 

@@ -29,7 +29,7 @@ def form_of(value: object) -> int | None:
     if not isinstance(value, dict) or not isinstance(found, str):
         return None
     prefix, _, number = found.partition("/")
-    if prefix != _PREFIX or not number.isascii() or not number.isdecimal():
+    if prefix != _PREFIX or not (number.isascii() and number.isdecimal() and len(number) < 9):
         return None
     return 0 if number == "1" and "search" not in value else int(number)
 

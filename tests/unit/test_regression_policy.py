@@ -41,7 +41,7 @@ def test_the_core_set_has_a_reference_with_enough_seeds() -> None:
         (f"{MARGINS}\nseeds: 2", "greater than 2, but got 2"),
         (f"{MARGINS}\nseeds: 8\nmost_seeds: 6", "most_seeds of at least 8, but got 6"),
         (f"{MARGINS}\nalpha: 1", "less than 1, but got 1"),
-        ("margins: {", "Expected YAML"),
+        ("margins: {", "Expected valid YAML"),
     ],
 )
 def test_what_cannot_be_meant_is_refused(text: str, said: str, tmp_path: Path) -> None:

@@ -293,9 +293,9 @@ def test_answers_may_stand_in_a_file(folders, tmp_path, monkeypatch, capsys) -> 
     ("content", "said"),
     [
         ("- a", "Expected keys and values, but got list"),
-        ("a: [", "Expected a YAML file"),
+        ("a: [", "Expected valid YAML"),
         ("metod: x", "Unknown key 'metod'"),
-        ("!!python/object/apply:os.system ['true']", "Expected a YAML file"),
+        ("!!python/object/apply:os.system ['true']", "Expected valid YAML"),
     ],
 )
 def test_files_that_hold_no_answers(content: str, said: str, folders, tmp_path, capsys) -> None:

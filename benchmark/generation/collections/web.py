@@ -207,7 +207,11 @@ class Client:
             rules.parse(["User-agent: *", "Disallow: /"])
         else:
             text = answer.body.decode("utf-8", "replace") if answer.status == 200 else ""
-            rules.parse(text.splitlines())
+            try:
+                rules.parse(text.splitlines())
+            except ValueError as error:
+                # such as a delay of thousands of digits
+                raise Failure("robots.txt cannot be read") from error
         return rules
 
     def _robots_answer(self, url: str) -> Answer:
@@ -237,7 +241,8 @@ class Client:
         """Let the host's pause pass."""
         host = self._host(parts)
         asked = host.robots.crawl_delay(AGENT) if host.robots else None
-        pause = max(self.manners.delay, float(asked or 0))
+        # a delay may have hundreds of digits
+        pause = max(self.manners.delay, float(min(int(asked or 0), 10**9)))
         if pause > self.manners.max_wait:
             raise Failure(f"robots.txt asks for {pause:.0f} s between requests")
         with self._lock:
