@@ -73,6 +73,11 @@ class Job:
     pieces: int = 1
 
     @property
+    def half(self) -> bool:
+        """Whether forward passes are in bfloat16."""
+        return self.recipe.precision == "bf16"
+
+    @property
     def checkpoint(self) -> Path:
         """The file that holds the state of an unfinished run."""
         return self.folder / "checkpoint.pt"

@@ -88,13 +88,6 @@ def check_command(args: Sequence[str], here: Rank) -> None:
     )
 
 
-def main() -> int:
-    """Run the command line of this process, one of perhaps several; its exit code."""
-    from benchmark import cli
-
-    return started(cli.main)
-
-
 def started(main: Callable[[], int]) -> int:
     """Call ``main`` as one of perhaps several processes; its exit code."""
     try:

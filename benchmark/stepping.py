@@ -73,8 +73,7 @@ class Stepper:
         return loss
 
     def _loss(self, batch: Batch, step: Step) -> Tensor:
-        half = self.job.recipe.precision == "bf16"
-        with torch.autocast(self.job.device.type, dtype=torch.bfloat16, enabled=half):
+        with torch.autocast(self.job.device.type, dtype=torch.bfloat16, enabled=self.job.half):
             return self.job.stack.loss(self.runner, batch, step)
 
     def _learn(self, batch: Batch, share: float, step: Step) -> Tensor:

@@ -264,12 +264,8 @@ def _source(job: Job, net: Net, plan: StagePlan) -> tuple[TrainSet | FeatureRows
     """Where batches come from, and the network as the loss sees it."""
     if plan.stage.cached_passes:
         step = _step(job, plan, 0)
-        return feature_rows(net, plan.rows, step, _half(job)), OnFeatures(net)
+        return feature_rows(net, plan.rows, step, job.half), OnFeatures(net)
     return plan.rows, torch.compile(net) if job.compile else net
-
-
-def _half(job: Job) -> bool:
-    return job.recipe.precision == "bf16"
 
 
 def _batch(

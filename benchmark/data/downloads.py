@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urljoin
 
-import httpx
-
 from benchmark.errors import DataError, IntegrityError
 from benchmark.files import storage_error
 
@@ -49,6 +47,9 @@ def fetch(source: Source, path: Path, todo: str) -> None:
         IntegrityError: it has another size or hash.
         StorageError: the disk is full or the folder cannot be written.
     """
+    # it imports rich, which a look at a card does without
+    import httpx
+
     part = path.with_name(f".{path.name}.part")
     try:
         _write(source, part, todo)
@@ -77,6 +78,8 @@ def _write(source: Source, part: Path, todo: str) -> None:
 @contextmanager
 def _answer(source: Source, todo: str) -> Iterator[Iterator[bytes]]:
     """The bytes of the answer, after at most ``REDIRECTS`` redirects, each to HTTPS."""
+    import httpx
+
     url = source.url
     with httpx.Client(timeout=TIMEOUT, follow_redirects=False) as client:
         for _ in range(REDIRECTS + 1):

@@ -26,6 +26,7 @@ from benchmark.data import augmentation, batches, groups, profiles
 from benchmark.data.sets.digits import Digits
 from benchmark.errors import BenchError
 from benchmark.generation import prompts
+from benchmark.job import Job
 from benchmark.regression import golden, golden_runs, samples, verdicts
 from benchmark.regression.boards import BOARDS, _inconsistent
 from benchmark.regression.policy import read_policy
@@ -133,7 +134,7 @@ def no_modifier() -> AbstractContextManager[Any]:
 
 def half() -> AbstractContextManager[Any]:
     """Training in bfloat16, whatever the recipe says."""
-    return patch.object(train, "_half", lambda job: True)
+    return patch.object(Job, "half", property(lambda job: True))
 
 
 def train_mode() -> AbstractContextManager[Any]:

@@ -91,6 +91,6 @@ def test_a_misspelt_option_of_a_cifar_resnet_is_refused() -> None:
         backbone("cifar_resnet8", widht=4)
 
 
-def test_pretrained_weights_that_do_not_exist_are_refused() -> None:
-    with pytest.raises(UsageError, match="no pretrained weights"):
+def test_pretrained_weights_are_refused() -> None:
+    with pytest.raises(UsageError, match="Expected a backbone that is trained here"):
         backbone("cifar_resnet8", pretrained=True)
