@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from benchmark.data.augmentation import pad_images
-from benchmark.distributed import ALONE, Team
 from benchmark.memory import Halving
+from benchmark.team import ALONE, Team
 
 BATCH = 500
 

@@ -11,9 +11,9 @@ import torch
 from benchmark.component import Net, Stage, Task
 from benchmark.config import BackboneConfig, RecipeConfig
 from benchmark.data.batches import TrainSet
-from benchmark.distributed import ALONE, Team
 from benchmark.logs import Logger
 from benchmark.stack import Stack
+from benchmark.team import ALONE, Team
 
 
 class SharedStages(Protocol):

@@ -12,9 +12,9 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.parallel import DistributedDataParallel
 
 from benchmark.component import Batch, Net, Step
-from benchmark.distributed import Team
 from benchmark.errors import UsageError
 from benchmark.ranks import Rank
+from benchmark.team import Team
 
 if TYPE_CHECKING:
     from benchmark.compose import Settings

@@ -14,7 +14,6 @@ from benchmark import evaluate
 from benchmark.checkpoints import weights_hash
 from benchmark.component import Component, Net, Stage, Step, Task, linear_net
 from benchmark.config import BackboneConfig
-from benchmark.distributed import ALONE
 from benchmark.errors import Diverged
 from benchmark.features import feature_rows
 from benchmark.job import Progress
@@ -22,6 +21,7 @@ from benchmark.memory import Halving, OutOfMemory, is_out_of_memory
 from benchmark.models import build_backbone
 from benchmark.stack import Stack
 from benchmark.stage_store import StageStore
+from benchmark.team import ALONE
 from benchmark.tiny import (
     MEAN,
     STD,
