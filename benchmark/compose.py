@@ -7,7 +7,8 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import MISSING, dataclass, fields
-from itertools import product
+from itertools import islice, product
+from math import prod
 from typing import Any
 
 import yaml
@@ -48,6 +49,7 @@ PLUGINS = {
     "generator": GENERATORS,
     "backbone": BACKBONES,
 }
+MAX_POINTS = 100_000
 SCORED = ("test", "val", "heldout")
 SEARCHED = ("val", "heldout")
 GROUPS = ("method", "dataset", "budget", "generator", "recipe", "backbone")
@@ -372,23 +374,20 @@ def _names(text: str) -> list[str]:
     return [part.strip() for part in text.strip("[]").split(",") if part.strip()]
 
 
-def sweep_points(overrides: Sequence[str]) -> list[list[str]]:
-    """Command lines that together hold every value of a sweep: all first ones, then one other."""
-    parser = OverridesParser.create()
-    values = [_values(parser.parse_override(text)) for text in overrides]
-    first = [options[0] for options in values]
-    others = [
-        [*first[:place], option, *first[place + 1 :]]
-        for place, options in enumerate(values)
-        for option in options[1:]
-    ]
-    return [first, *others]
-
-
 def every_point(overrides: Sequence[str]) -> list[list[str]]:
-    """All command lines of a sweep."""
+    """All command lines of a sweep.
+
+    Raises:
+        UsageError: there are more than ``MAX_POINTS``.
+    """
     parser = OverridesParser.create()
     values = [_values(parser.parse_override(text)) for text in overrides]
+    if prod(map(len, values)) > MAX_POINTS:
+        raise UsageError(
+            f"Expected a sweep of at most {MAX_POINTS:,} runs, but got more",
+            where=" ".join(overrides),
+            todo="sweep over fewer values at once",
+        )
     return [list(point) for point in product(*values)]
 
 
@@ -398,7 +397,9 @@ def _values(override: Override) -> list[str]:
     if not override.is_sweep_override():
         return [text]
     key = text.partition("=")[0]
-    return [f"{key}={value}" for value in override.sweep_string_iterator()]
+    # one more than allowed tells that there are too many
+    found = islice(override.sweep_string_iterator(), MAX_POINTS + 1)
+    return [f"{key}={value}" for value in found]
 
 
 def _top_level() -> list[str]:

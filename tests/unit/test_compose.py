@@ -2,7 +2,7 @@
 
 import pytest
 
-from benchmark.compose import GROUPS, main_job, settings
+from benchmark.compose import GROUPS, every_point, main_job, settings
 from benchmark.errors import DataError, UsageError
 from benchmark.registry import yaml_names
 
@@ -124,6 +124,14 @@ def test_an_impossible_value_names_its_key(override: str, where: str) -> None:
 def test_a_clashing_stack_names_both(override: str, message: str) -> None:
     with pytest.raises(UsageError, match=message):
         settings([override])
+
+
+@pytest.mark.parametrize(
+    "words", [["seed=range(1000000000)"], ["seed=range(400)", "pool_seed=range(400)"]]
+)
+def test_a_sweep_without_end_is_refused(words: list[str]) -> None:
+    with pytest.raises(UsageError, match="at most 100,000 runs"):
+        every_point(words)
 
 
 @pytest.mark.parametrize("text", ["ldam", "method=[a", "=3", ""])

@@ -22,7 +22,7 @@ def words(data: bytes) -> None:
     given = data.decode("utf-8", "replace").split("\n")[:8]
     hydra_words.refuse_unsafe(given)
     compose.check_overrides(compose.with_neutral(given))
-    compose.sweep_points(given)
+    compose.every_point(given)
 
 
 def shard(data: bytes) -> None:
