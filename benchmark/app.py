@@ -12,6 +12,7 @@ from benchmark import compose, errors, records
 from benchmark.dry_run import SWEEP, swept
 from benchmark.experiment import resolve
 from benchmark.grid_run import checked_launcher
+from benchmark.grid_status import to_run
 from benchmark.launching import run_composed
 from benchmark.paths import config_dir
 from benchmark.report.console import console_table
@@ -30,13 +31,19 @@ def main(args: Sequence[str]) -> int:
     """
     compose.quiet_libraries()
     words = compose.with_neutral(list(args) or compose.main_job())
-    _check(words)
-    return _sweep(words) if set(words) & set(SWEEP) else _single(words)
+    flags = [word for word in words if word.startswith("-")]
+    for flag in flags:
+        if flag.partition("=")[0] not in FLAGS:
+            raise errors.unknown("flag", flag, FLAGS, where="python -m benchmark run")
+    if set(flags) & set(SWEEP):
+        return _sweep(words)
+    _check(words, flags)
+    return _single(words)
 
 
 def _sweep(words: Sequence[str]) -> int:
     found = swept(words)
-    code = run_plan(found)
+    code = run_plan(found, to_run(found))
     paths = [point.folder(found.out) / RECORD for point in found.points]
     _show([records.load(path) for path in paths if path.exists()])
     return code
@@ -67,20 +74,16 @@ def _show(found: Sequence[records.Record]) -> None:
         Console().print(console_table(list(found)))
 
 
-def _check(words: Sequence[str]) -> None:
-    """Refuse the whole command line before its first job starts, each error in one line."""
-    flags = [word for word in words if word.startswith("-")]
-    for flag in flags:
-        if flag.partition("=")[0] not in FLAGS:
-            raise errors.unknown("flag", flag, FLAGS, where="python -m benchmark run")
+def _check(words: Sequence[str], flags: Sequence[str]) -> None:
+    """Refuse the words of a single run before it starts, each error in one line."""
     launcher = checked_launcher(words)
-    if launcher and not set(flags) & set(SWEEP):
+    if launcher:
         raise errors.UsageError(
             "Expected a launcher beside -m or grid=NAME only",
             where=" ".join(launcher),
             todo="put -m before the words of a sweep",
         )
-    overrides = [word for word in words if word not in (*flags, *launcher) and "=" in word]
-    compose.check_overrides(overrides)
-    if not flags:
+    if flags:
+        compose.check_overrides([word for word in words if word not in flags and "=" in word])
+    else:
         resolve(compose.settings(words))

@@ -3,15 +3,14 @@
 import sys
 import time
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 
 from benchmark import errors
 from benchmark.console import duration, say
 from benchmark.estimates import Rates, read_rates
-from benchmark.files import write_json
+from benchmark.failures import keep_failure
 from benchmark.grid_run import WHOLE, Plan, Point, plan, value_of
-from benchmark.grid_status import Standing, plan_command, render, standing
+from benchmark.grid_status import Standing, plan_command, render, standing, to_run
 from benchmark.grids import Cell, shard
 from benchmark.listing import terminal_width
 from benchmark.places import places
@@ -42,12 +41,15 @@ def run_grid(words: Sequence[str]) -> int:
 
 
 def _run_missing(found: Plan) -> int:
+    todo = to_run(found)
+    if not todo:
+        return 0
     if found.launcher:
         # Hydra is imported with it
         from benchmark.sweeps import run_plan
 
-        return run_plan(found) if standing(found).unfinished or found.rerun else 0
-    return _spawn(found) if found.workers > 1 else _Work(found).all()
+        return run_plan(found, todo)
+    return _spawn(found) if found.workers > 1 else _Work(found).all(todo)
 
 
 def _advise(now: Standing) -> None:
@@ -62,8 +64,6 @@ def _advise(now: Standing) -> None:
 
 def _spawn(found: Plan) -> int:
     """Several processes at the same grid; each takes what nobody has begun."""
-    if not (standing(found).unfinished or found.rerun):
-        return 0
     say("grid", f"{found.workers} processes: {plan_command(found)}")
     begin = [sys.executable, "-m", "benchmark", "run"]
     return run_all([[*begin, *words] for words in worker_words(found)], places(found.workers))
@@ -98,11 +98,8 @@ class _Work:
     code: int = 0
     hopeless: set[Cell] = field(default_factory=set)
 
-    def all(self) -> int:
-        """Run everything that is missing; the exit code of the last failure."""
-        todo = list(self.plan.points) if self.plan.rerun else standing(self.plan).unfinished
-        if not todo:
-            return 0
+    def all(self, todo: Sequence[Point]) -> int:
+        """Run these; the exit code of the last failure."""
         # torch is imported from here on only
         from benchmark import compose
 
@@ -143,9 +140,7 @@ class _Work:
         if isinstance(error, errors.UsageError | errors.DataError):
             self.hopeless.add(point.cell)
         # what is refused before a run begins leaves no trace of its own
-        with suppress(errors.StorageError):
-            values = {"error": str(error), "exit_code": error.exit_code}
-            write_json(point.folder(self.plan.out) / "error.json", values)
+        keep_failure(point.folder(self.plan.out), str(error), error.exit_code)
 
 
 def _run(point: Point) -> None:

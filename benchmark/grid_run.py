@@ -149,10 +149,10 @@ def checked_launcher(words: Sequence[str]) -> tuple[str, ...]:
     if found:
         # Hydra's grammar is imported with it
         from benchmark.hydra_words import refuse_unsafe
-        from benchmark.launchers import check_launcher
+        from benchmark.launchers import chosen, require_installed
 
-        check_launcher(found)
         refuse_unsafe(found)
+        require_installed(chosen(found))
     return found
 
 

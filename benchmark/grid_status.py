@@ -83,6 +83,13 @@ def standing(plan: Plan) -> Standing:
     return Standing(plan, states, read_rates(RECORDS.rglob("record.json")), borrowed=True)
 
 
+def to_run(plan: Plan) -> list[Point]:
+    """The runs that a plan still has to make: all where finished ones are made again."""
+    if plan.rerun:
+        return list(plan.points)
+    return [point for point in plan.points if state_at(point.folder(plan.out)) != "finished"]
+
+
 def state_at(folder: Path) -> State | str:
     """The state of the run of a folder, which need not exist."""
     return state_of(folder) if folder.is_dir() else MISSING

@@ -4,7 +4,7 @@ import importlib.util
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from benchmark.errors import UsageError, unknown
+from benchmark.errors import UsageError
 
 CHOICE = "hydra/launcher="
 
@@ -39,24 +39,19 @@ def chosen(words: Sequence[str]) -> str:
     return names[-1] if names else "basic"
 
 
-def check_launcher(words: Sequence[str]) -> None:
-    """Refuse a launcher that does not exist or is not installed.
+def require_installed(name: str) -> None:
+    """Refuse a launcher that is not installed.
 
     Raises:
-        UsageError: names the nearest ones, or the extra that installs it.
+        UsageError: names the extra that installs it.
     """
-    for word in words:
-        if not word.startswith(CHOICE):
-            continue
-        name = word.removeprefix(CHOICE)
-        if name not in LAUNCHERS:
-            raise unknown("launcher", name, LAUNCHERS, where=word)
-        if not _installed(LAUNCHERS[name].module):
-            raise UsageError(
-                f"Expected the launcher '{name}', but it is not installed",
-                where=word,
-                todo=f"run: pip install 'synaug-bench[{LAUNCHERS[name].extra}]'",
-            )
+    launcher = LAUNCHERS[name]
+    if not _installed(launcher.module):
+        raise UsageError(
+            f"Expected the launcher '{name}', but it is not installed",
+            where=f"{CHOICE}{name}",
+            todo=f"run: pip install 'synaug-bench[{launcher.extra}]'",
+        )
 
 
 def _installed(module: str) -> bool:

@@ -38,7 +38,6 @@ class Outcome:
         eval_seconds: time that evaluation took.
         meter: what was read of the training rows.
         device: where the run took place.
-        processes: how many shared each batch.
     """
 
     net: Net
@@ -49,7 +48,6 @@ class Outcome:
     eval_seconds: float
     meter: Meter
     device: torch.device
-    processes: int = 1
 
 
 def build_record(
@@ -208,7 +206,7 @@ def _training_cost(outcome: Outcome) -> record_models.TrainingCost:
         peak_memory_bytes=_peak_memory(device),
         device=_device_name(device),
         eval_seconds=round(outcome.eval_seconds, 3),
-        processes=outcome.processes,
+        processes=progress.processes,
         pieces=progress.pieces,
     )
 

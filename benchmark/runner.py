@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,13 +22,13 @@ from benchmark.errors import (
     BenchError,
     Interrupted,
     Occupied,
-    StorageError,
     UsageError,
     one_line,
 )
 from benchmark.evaluate import logits
 from benchmark.experiment import Experiment
-from benchmark.files import sha256_file, write_json
+from benchmark.failures import ERROR, keep_failure
+from benchmark.files import sha256_file
 from benchmark.generation.budget import label as budget_label
 from benchmark.integrity.sums import SUMS, require, write_sums
 from benchmark.job import Job
@@ -48,7 +48,7 @@ from benchmark.train import train
 from benchmark.trials import STATE, searched, trials
 
 LOCK_SECONDS = 2.0
-RECORD, PREDICTIONS, ERROR = "record.json", "preds.npz", "error.json"
+RECORD, PREDICTIONS = "record.json", "preds.npz"
 
 
 def run_experiment(experiment: Experiment) -> records.Record:
@@ -66,27 +66,22 @@ def run_experiment(experiment: Experiment) -> records.Record:
 
 def _run_or_find(experiment: Experiment) -> records.Record:
     folder = experiment.folder
-    done = _finished_for_all(experiment)
+    done = _of_first(lambda: _finished(experiment))
     if done is None:
         preflight(experiment)
         with _locked(folder) if distributed.team().first else nullcontext():
             # whoever held the lock may have finished it
-            done = _finished_for_all(experiment)
+            done = _of_first(lambda: _finished(experiment))
             if done is None:
                 return _explained(experiment)
     say("done", f"{experiment.label}, seed {experiment.seed}: already finished in {folder}")
     return done
 
 
-def _finished_for_all(experiment: Experiment) -> records.Record | None:
-    """The record of the finished run as the first process finds it."""
-    if distributed.team().alone:
-        return _finished(experiment)
-    return _of_first(lambda: _finished(experiment))
-
-
 def _of_first(find: Callable[[], records.Record | None]) -> records.Record | None:
     """A record of the first process, where ``find`` is called."""
+    if distributed.team().alone:
+        return find()
 
     def text() -> str:
         found = find()
@@ -149,10 +144,8 @@ def _explained(experiment: Experiment) -> records.Record:
     except Interrupted:
         raise
     except BenchError as error:
-        # on a full disk the error itself is what counts
-        with suppress(StorageError):
-            if distributed.team().first:
-                write_json(folder / ERROR, {"error": str(error), "exit_code": error.exit_code})
+        if distributed.team().first:
+            keep_failure(folder, str(error), error.exit_code)
         raise
     if not distributed.team().first:
         return record
@@ -191,8 +184,6 @@ def _run(experiment: Experiment) -> records.Record:
     rows = _rows(experiment, data, added, device)
     _say_stack(experiment)
     outcome = _train_and_score(experiment, rows, scored, device)
-    if distributed.team().alone:
-        return _write(experiment, data, added, outcome)
     record = _of_first(lambda: _write(experiment, data, added, outcome))
     assert record is not None
     return record
@@ -289,9 +280,7 @@ def _train_and_score(
     scores = _score(experiment, deployed, scored, device)
     seconds = time.perf_counter() - begun
     logger.finish({"accuracy": float(np.mean(scores.labels == scores.predicted))})
-    return Outcome(
-        net, deployed, progress, plans, scores, seconds, rows.meter, device, progress.processes
-    )
+    return Outcome(net, deployed, progress, plans, scores, seconds, rows.meter, device)
 
 
 def _held_rows(data: LongTailedData, name: str, key: str) -> ImageTable:

@@ -2,18 +2,19 @@
 
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
 
-from benchmark import errors
 from benchmark.console import say
-from benchmark.files import write_json
+from benchmark.failures import ERROR, keep_failure
 from benchmark.grid_run import Plan, Point
-from benchmark.grid_status import standing
 from benchmark.launching import JobResult, launch
 
 
-def run_plan(found: Plan) -> int:
-    """Run what is missing of a plan through its launcher, and keep why runs failed.
+def run_plan(found: Plan, todo: Sequence[Point]) -> int:
+    """Run some runs of a plan through its launcher, and keep why runs failed.
+
+    Args:
+        found: the plan.
+        todo: those that are missing.
 
     Returns:
         the exit code of the last failure, 0 without one.
@@ -21,7 +22,6 @@ def run_plan(found: Plan) -> int:
     Raises:
         BenchError: the launcher itself failed; what was finished is kept.
     """
-    todo = list(found.points) if found.rerun else standing(found).unfinished
     if len(todo) < len(found.points):
         done = len(found.points) - len(todo)
         say("done", f"{done} of {len(found.points)} runs: already finished in {found.out}")
@@ -31,17 +31,12 @@ def run_plan(found: Plan) -> int:
     results = launch([point.words for point in todo], found.launcher, found.out)
     failed = [(point, each) for point, each in zip(todo, results, strict=True) if each.code]
     for point, each in failed:
-        _keep(found, point, each)
+        folder = point.folder(found.out)
+        # the run itself may have said so
+        if not (folder / ERROR).exists():
+            keep_failure(folder, each.error, each.code)
     _say_failures(failed, len(todo))
     return failed[-1][1].code if failed else 0
-
-
-def _keep(found: Plan, point: Point, result: JobResult) -> None:
-    """Write why a run failed where the run itself could not."""
-    path = point.folder(found.out) / "error.json"
-    if not path.exists():
-        with suppress(errors.StorageError):
-            write_json(path, {"error": result.error, "exit_code": result.code})
 
 
 def _say_failures(failed: Sequence[tuple[Point, JobResult]], runs: int) -> None:

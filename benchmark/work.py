@@ -4,13 +4,12 @@ import shlex
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmark import errors
 from benchmark.console import say
-from benchmark.files import write_json
+from benchmark.failures import keep_failure
 from benchmark.grid_status import state_at
 from benchmark.grids import shard
 from benchmark.jobs_file import Job, at, read_jobs
@@ -18,6 +17,7 @@ from benchmark.places import places
 from benchmark.words import Parser
 from benchmark.worker_processes import run_each
 
+LEFT_ALONE = ("finished", "running")
 USAGE = "JOBS.jsonl [--index I | --shard I/N] [--workers N]"
 
 
@@ -54,17 +54,16 @@ def run_one(job: Job, *, quiet: bool = False) -> int:
         BenchError: why it failed; ``error.json`` in its folder says so, too.
     """
     folder = Path(job.folder)
-    if (folder / "record.json").exists() or state_at(folder) == "running":
-        say("done", f"{job.name}, seed {job.seed}: {state_at(folder)} in {folder}")
+    state = state_at(folder)
+    if state in LEFT_ALONE:
+        say("done", f"{job.name}, seed {job.seed}: {state} in {folder}")
         return 0
     # torch is imported from here on only
     from benchmark import compose
     from benchmark.experiment import resolve
-    from benchmark.hydra_words import refuse_unsafe
     from benchmark.runner import run_experiment
 
     compose.quiet_libraries()
-    refuse_unsafe(job.overrides, launcher=False)
     words = [*job.overrides, *(["progress=false"] if quiet else [])]
     with compose.hydra_session():
         experiment = resolve(compose.settings(words))
@@ -77,15 +76,10 @@ def run_one(job: Job, *, quiet: bool = False) -> int:
         except errors.Interrupted:
             raise
         except errors.BenchError as error:
-            _keep(folder, error)
+            # what is refused before a run begins leaves no trace of its own
+            keep_failure(folder, str(error), error.exit_code)
             raise
     return 0
-
-
-def _keep(folder: Path, error: errors.BenchError) -> None:
-    """Write why a run failed: what is refused before it begins leaves no trace of its own."""
-    with suppress(errors.StorageError):
-        write_json(folder / "error.json", {"error": str(error), "exit_code": error.exit_code})
 
 
 def _check(job: Job, found: str, folder: Path) -> None:
@@ -125,7 +119,7 @@ class _Work:
     def _todo(self) -> Iterator[int]:
         """Numbers of jobs to begin; states are looked at when a place is free, not before."""
         for number in self.mine:
-            if state_at(Path(self.jobs[number].folder)) not in ("finished", "running"):
+            if state_at(Path(self.jobs[number].folder)) not in LEFT_ALONE:
                 job = self.jobs[number]
                 say("work", f"{number} of {len(self.jobs)}: {job.name}, seed {job.seed}")
                 yield number

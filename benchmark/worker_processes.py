@@ -35,15 +35,10 @@ def run_all(commands: Sequence[Sequence[str]], places: Sequence[Environment] = (
     Raises:
         KeyboardInterrupt: a signal came; all processes have ended.
     """
-    given = list(places) or [{}] * len(commands)
-    workers: Workers = []
-    with _passing_on(workers) as came:
-        for command, place in zip(commands, given, strict=True):
-            if not came:
-                workers.append(_begin(command, place))
-        codes = [_code(worker.wait()) for worker in workers]
-    if came:
-        raise KeyboardInterrupt
+    codes: list[int] = []
+    run_each(
+        iter(commands), list(places) or [{}] * len(commands), lambda _, code: codes.append(code)
+    )
     return max(codes)
 
 
