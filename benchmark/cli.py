@@ -33,11 +33,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmark import __version__
-from benchmark.errors import BenchError, UsageError, nearest, unknown
+from benchmark.errors import BUG, BenchError, UsageError, nearest, unknown
 from benchmark.scarcity import explained
 from benchmark.words import Parser
 
-BUG, INTERRUPTED, PIPE = 70, 130, 141
+INTERRUPTED, PIPE = 130, 141
 DRY_RUN = "--dry-run"
 
 

@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import MISSING, dataclass, fields
+from functools import cache
 from itertools import islice, product
 from math import prod
 from typing import Any
@@ -402,9 +403,11 @@ def _values(override: Override) -> list[str]:
     return [f"{key}={value}" for value in found]
 
 
-def _top_level() -> list[str]:
+@cache
+def _top_level() -> tuple[str, ...]:
+    """Keys of ``run.yaml`` besides its groups; asked for by each word and each composition."""
     with (config_dir() / "run.yaml").open(encoding="utf-8") as file:
-        return [key for key in yaml.safe_load(file) if key not in ("defaults", "hydra")]
+        return tuple(key for key in yaml.safe_load(file) if key not in ("defaults", "hydra"))
 
 
 def main_job() -> list[str]:

@@ -8,6 +8,10 @@ from benchmark.harmless import harmless
 _LONGEST = 1000
 
 
+# exit code of what is no BenchError
+BUG = 70
+
+
 class BenchError(Exception):
     """Base of every error shown without a traceback.
 

@@ -26,8 +26,6 @@ from benchmark.launchers import LAUNCHERS, chosen
 if TYPE_CHECKING:
     from benchmark.records import Record
 
-BUG = 70
-
 
 @dataclass(frozen=True)
 class JobResult:
@@ -161,5 +159,5 @@ def _result(done: JobReturn) -> JobResult:
         return done._return_value
     error = done._return_value
     if not isinstance(error, BaseException):
-        return JobResult(BUG, f"Expected a result, but got {type(error).__name__}")
-    return JobResult(BUG, errors.one_line(error), "".join(traceback.format_exception(error)))
+        return JobResult(errors.BUG, f"Expected a result, but got {type(error).__name__}")
+    return JobResult(errors.BUG, errors.one_line(error), "".join(traceback.format_exception(error)))

@@ -135,8 +135,6 @@ class Stepper:
     def _limit(self) -> int:
         return rows_at_once(self.job.recipe.batch_size, self.job.team.size, self.progress.pieces)
 
-    # out of memory
-
     def _retried(self, batch: Batch, step: Step, attempt: Callable[[], Tensor]) -> Tensor:
         self.buffers.keep()
         while True:

@@ -18,6 +18,7 @@ from benchmark.errors import DataError
 from benchmark.experiment import Experiment
 from benchmark.generation.collections.location import check_location
 from benchmark.generation.cost import GenerationCost
+from benchmark.generation.pool import AGAIN
 from benchmark.generation.sources import Collected, Drawn, Heldout
 from benchmark.seeds import numpy_generator
 
@@ -85,8 +86,7 @@ def _drawn(experiment: Experiment, data: LongTailedData) -> Supplied:
         return Supplied(_part(experiment, images, labels), cost, facts)
     rows = pool.subset(add)
     names = [str(pool.image_path(row).relative_to(pool.folder)) for row in rows]
-    todo = "run again: missing and corrupt images are drawn again"
-    pictures = list_files(pool.folder, names, card.colour, data.train.pictures.scaled, todo)
+    pictures = list_files(pool.folder, names, card.colour, data.train.pictures.scaled, AGAIN)
     labels = np.asarray([row.label for row in rows], dtype=np.int64)
     shown = Images(Fitted(pictures, card.image_size))
     return Supplied(_part(experiment, shown, labels, pictures), cost, facts)

@@ -23,7 +23,7 @@ import torch.distributed as dist
 from numpy.typing import NDArray
 from torch import Tensor
 
-from benchmark.errors import BenchError, DataError, Diverged, Interrupted, one_line
+from benchmark.errors import BUG, BenchError, DataError, Diverged, Interrupted, one_line
 from benchmark.ranks import Rank
 
 POLL_SECONDS = 0.1
@@ -198,7 +198,7 @@ class Team:
         """Leave word of what ended this process; the first such word counts."""
         if not isinstance(error, BenchError) and not self.first:
             traceback.print_exc(file=sys.__stderr__)
-        code = getattr(error, "exit_code", 70)
+        code = getattr(error, "exit_code", BUG)
         said = str(error) if isinstance(error, BenchError) else repr(error)
         word = json.dumps({"rank": self.here.rank, "said": said, "code": code})
         self.store.compare_set(FAILED, "", word)

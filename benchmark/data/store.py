@@ -39,8 +39,9 @@ from benchmark.files import (
     read_json,
     sha256_file,
     storage_error,
-    write_atomic,
+    write_bytes,
     write_json,
+    write_text,
 )
 from benchmark.locks import held
 from benchmark.paths import data_dir
@@ -338,7 +339,7 @@ def _building_folder(plan: StorePlan) -> Path:
     if not folder.exists():
         _check_space(plan)
         folder.mkdir(parents=True)
-        write_atomic(mark, lambda file: file.write(plan.fingerprint.encode()))
+        write_text(mark, plan.fingerprint)
     return folder
 
 
@@ -366,8 +367,8 @@ def _convert(plan: StorePlan, part: PartPlan, folder: Path, progress: bool) -> N
                     write_at(digests, pixel_digest(pixels), row * DIGEST_BYTES)
                 bar.advance(len(batch))
         sync(digests)
-    _write(beside(stem, "labels"), part.labels.astype("<i8").tobytes())
-    _write(beside(stem, "ids"), json.dumps(part.ids).encode())
+    write_bytes(beside(stem, "labels"), part.labels.astype("<i8").tobytes())
+    write_text(beside(stem, "ids"), json.dumps(part.ids))
 
 
 def _chunks(rows: Iterator[tuple[int, Any]]) -> Iterator[list[tuple[int, Any]]]:
@@ -385,10 +386,6 @@ def pixel_digest(pixels: Pixels) -> bytes:
     return hashlib.blake2b(pixels.tobytes(), digest_size=DIGEST_BYTES).digest()
 
 
-def _write(path: Path, data: bytes) -> None:
-    write_atomic(path, lambda file: file.write(data))
-
-
 def _seal(plan: StorePlan, folder: Path, seconds: float) -> None:
     meta = {
         "schema": SCHEMA,
@@ -401,7 +398,7 @@ def _seal(plan: StorePlan, folder: Path, seconds: float) -> None:
         "parts": {part.name: _describe(part, folder) for part in plan.parts},
     }
     if plan.root:
-        _write(folder / ROOT, str(plan.root.resolve()).encode())
+        write_text(folder / ROOT, str(plan.root.resolve()))
     write_json(folder / MARKER, meta)
     (folder / PLAN).unlink()
 

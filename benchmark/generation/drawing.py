@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import IO, Protocol
 
 from benchmark.errors import Interrupted
@@ -52,6 +53,15 @@ class Stop(Protocol):
 
 def _yes() -> bool:
     return True
+
+
+def stopped(left: int, total: int, folder: Path) -> Interrupted:
+    """What to say of a drawing that somebody stopped, with so many of its images left."""
+    return Interrupted(
+        f"Stopped with {left} of {total} images to draw",
+        where=folder,
+        todo="what was drawn is kept; run again to go on",
+    )
 
 
 # what is recorded already of the slots of a block just taken; more slots do no harm
@@ -160,11 +170,7 @@ class Drawer:
 
     def _stopped(self) -> Interrupted:
         left = len(self._queue) + sum(len(block.rows) for block in self.source.waiting)
-        return Interrupted(
-            f"Stopped with {left} of {self.bar.total} images to draw",
-            where=self.frames.setup.folder,
-            todo="what was drawn is kept; run again to go on",
-        )
+        return stopped(left, self.bar.total, self.frames.setup.folder)
 
     @property
     def _batch_size(self) -> int:

@@ -17,7 +17,7 @@ import numpy as np
 from PIL import Image
 
 from benchmark.errors import DataError
-from benchmark.files import sha256_file, write_atomic
+from benchmark.files import sha256_file, write_bytes
 from benchmark.generation.collections.naming import class_folder
 from benchmark.generation.generator import DrawResult, Generator, LoadReport, Mode
 from benchmark.generation.plan import PlanRow, PoolSpec, retry
@@ -202,7 +202,7 @@ class Frames:
         image.save(buffer, format="PNG")
         data = buffer.getvalue()
         path = image_path(self.setup.folder, self.setup.spec, row)
-        write_atomic(path, lambda file: file.write(data))
+        write_bytes(path, data)
         return hashlib.sha256(data).hexdigest()
 
     def retry(self, row: PlanRow, attempt: int, reason: str) -> PlanRow:

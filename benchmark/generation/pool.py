@@ -49,6 +49,7 @@ if TYPE_CHECKING:
 
 Colour = Literal["RGB", "L"]
 _NOTHING = Materials()
+AGAIN = "run again: missing and corrupt images are drawn again"
 _READERS = min(os.cpu_count() or 1, 8)
 
 
@@ -318,17 +319,16 @@ class Pool:
             IntegrityError: its bytes differ.
         """
         path = self.image_path(row)
-        todo = "run again: missing and corrupt images are drawn again"
         try:
             data = path.read_bytes()
         except FileNotFoundError as error:
             raise DataError(
-                "Expected an image, but it is missing", where=path, todo=todo
+                "Expected an image, but it is missing", where=path, todo=AGAIN
             ) from error
         if hashlib.sha256(data).hexdigest() != row.sha256:
             raise IntegrityError(
                 f"Expected an image with SHA-256 {row.sha256[:12]}..., but got other bytes",
                 where=path,
-                todo=todo,
+                todo=AGAIN,
             )
         return data

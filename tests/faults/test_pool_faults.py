@@ -160,7 +160,7 @@ def test_a_full_disk_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
 
     generator = Stub()
     pool = Pool.open(stub_spec(generator))
-    monkeypatch.setattr(frames, "write_atomic", full)
+    monkeypatch.setattr(frames, "write_bytes", full)
     with pytest.raises(StorageError, match="The disk is full"):
         pool.ensure([1, 1, 1], generator)
     monkeypatch.undo()

@@ -29,7 +29,7 @@ from benchmark.data.prepare import (
 from benchmark.data.profiles import Profile
 from benchmark.data.splits import RULES, Rule, Validation
 from benchmark.data.store import Store, StorePlan, find, require
-from benchmark.data.streaming.modes import MODE_TITLES, listed_root, moved, suffix, word
+from benchmark.data.streaming import modes
 from benchmark.errors import DataError, UsageError
 from benchmark.files import content_hash
 from benchmark.seeds import numpy_generator
@@ -94,8 +94,8 @@ class Folder(Dataset):
         config, facts, parts = self.config, store.facts, store.meta["parts"]
         tested = set(parts["test"]["counts"])
         return Card(
-            name=config.name + suffix(config.pixels),
-            title=f"{config.root_name}: images in class folders{MODE_TITLES[config.pixels]}",
+            name=config.name + modes.suffix(config.pixels),
+            title=f"{config.root_name}: images in class folders{modes.MODE_TITLES[config.pixels]}",
             classes=tuple(facts["classes"]),
             class_ids=tuple(facts["class_ids"]),
             counts=profiles.induced(
@@ -120,10 +120,10 @@ class Folder(Dataset):
     def _store_name(self) -> str:
         config = self.config
         shape = content_hash([config.size, config.colour, config.test_share], 6)
-        return f"folder-{config.root_name}-{shape}{suffix(config.pixels)}"
+        return f"folder-{config.root_name}-{shape}{modes.suffix(config.pixels)}"
 
     def _store(self) -> Store:
-        words = f"dataset.root_name={self.config.root_name}{word(self.config.pixels)}"
+        words = f"dataset.root_name={self.config.root_name}{modes.word(self.config.pixels)}"
         command = f"python -m benchmark prepare dataset=folder {words} source=PATH"
         return require(self._store_name, command)
 
@@ -133,8 +133,8 @@ class Folder(Dataset):
         """Pack {train,test}/<class>/<file>, or <class>/<file> with a seeded test share."""
         refuse_split(split, self.config.name)
         found = find(self._store_name)
-        if found and moved(found, source):
-            return report(self.config.name, found, False, "its files are read from there now")
+        if found and (note := modes.moved(found, source)):
+            return report(self.config.name, found, False, note)
         if found:
             note = f"delete it to prepare '{self.config.root_name}' from another source"
             return report(self.config.name, found, False, note)
@@ -159,11 +159,11 @@ class Folder(Dataset):
             "class_ids": list(train),
             "classes": [name.replace("_", " ") for name in train],
             "test": how,
-        } | ({} if config.pixels == "packed" else {"colour": config.colour})
+        } | modes.facts(config.pixels, config.colour)
         source = describe(archive, "sorted by file name within a class")
         return StorePlan(
             self._store_name, config.size, parts, source, PROCESSING, facts, stamp(archive),
-            listed_root(config.pixels, archive),
+            modes.listed_root(config.pixels, archive),
         )  # fmt: skip
 
     def _files(self, archive: Archive, names: list[str]) -> tuple[Files, Files, str]:

@@ -29,7 +29,7 @@ from benchmark.data.prepare import (
 from benchmark.data.rows import Images, ImageTable
 from benchmark.data.splits import SplitInfo
 from benchmark.data.store import Store, StorePlan, find, require
-from benchmark.data.streaming.modes import MODE_TITLES, listed_root, moved, suffix, word
+from benchmark.data.streaming import modes
 from benchmark.errors import DataError, UsageError
 
 RULES = {
@@ -66,9 +66,9 @@ class ImageNet100(Dataset):
     def card(self, seed: int = 0) -> Card:
         """Facts; the split does not follow the run's seed."""
         card = Card(
-            name=self.config.name + suffix(self.config.pixels),
+            name=self.config.name + modes.suffix(self.config.pixels),
             title="ImageNet100-LT, 100 ImageNet classes, imbalance 213"
-            + MODE_TITLES[self.config.pixels],
+            + modes.MODE_TITLES[self.config.pixels],
             classes=NAMES,
             class_ids=WNIDS,
             counts=COUNTS,
@@ -92,7 +92,7 @@ class ImageNet100(Dataset):
     def _store_name(self) -> str:
         config = self.config
         extent = f"{config.rows}{'-all' if config.keep_heldout else ''}"
-        return f"imagenet100-{config.size}-{extent}{suffix(config.pixels)}"
+        return f"imagenet100-{config.size}-{extent}{modes.suffix(config.pixels)}"
 
     def prepare(
         self, source: str | None, *, split: str | None = None, progress: bool = True
@@ -100,8 +100,7 @@ class ImageNet100(Dataset):
         """Pack the chosen rows of an ImageNet tree: {train,val}/<wnid>/<file>."""
         found = find(self._store_name)
         if found:
-            note = "its files are read from there now" if moved(found, source) else ""
-            return report(self.config.name, found, False, note)
+            return report(self.config.name, found, False, modes.moved(found, source))
         chosen = self._published(split)
         if source is None:
             raise DataError(
@@ -151,17 +150,17 @@ class ImageNet100(Dataset):
         )  # fmt: skip
         source = describe(archive, "as in the published lists" if chosen else "drawn, stream 0")
         facts = {"rows": config.rows, "lists": lists.SHA256 if chosen else {}}
-        facts |= {} if config.pixels == "packed" else {"colour": "RGB"}
+        facts |= modes.facts(config.pixels, "RGB")
         return StorePlan(
             self._store_name, config.size, parts, source, PROCESSING, facts, stamp(archive),
-            listed_root(config.pixels, archive),
+            modes.listed_root(config.pixels, archive),
         )  # fmt: skip
 
     def load(self, seed: int) -> LongTailedData:
         """The same rows for every seed."""
         config = self.config
         lists_too = " split=FOLDER" if config.rows == "published" else " dataset.rows=drawn"
-        words = f"dataset={config.name}{word(config.pixels)}"
+        words = f"dataset={config.name}{modes.word(config.pixels)}"
         command = f"python -m benchmark prepare {words} source=PATH{lists_too}"
         store = require(self._store_name, command)
         everything, labels = store.table("train"), store.labels("train")

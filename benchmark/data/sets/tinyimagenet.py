@@ -28,7 +28,7 @@ from benchmark.data.prepare import (
 )
 from benchmark.data.splits import RULES, Rule, Validation
 from benchmark.data.store import Store, StorePlan, find, require
-from benchmark.data.streaming.modes import MODE_TITLES, listed_root, moved, suffix, word
+from benchmark.data.streaming import modes
 from benchmark.errors import DataError, IntegrityError
 
 ANNOTATIONS = "val_annotations.txt"
@@ -75,9 +75,9 @@ class TinyImageNet(Dataset):
         available = [int(count) for count in store.meta["parts"]["train"]["counts"]]
         tested = set(store.meta["parts"]["test"]["counts"])
         return Card(
-            name=config.name + suffix(config.pixels),
+            name=config.name + modes.suffix(config.pixels),
             title=f"Tiny-ImageNet-LT, {config.classes} classes, imbalance {config.imbalance:g}"
-            + MODE_TITLES[config.pixels],
+            + modes.MODE_TITLES[config.pixels],
             classes=tuple(facts["classes"]),
             class_ids=tuple(facts["class_ids"]),
             counts=profiles.induced(config.profile, config.n_max, config.imbalance, available),
@@ -99,7 +99,7 @@ class TinyImageNet(Dataset):
     @property
     def _store_name(self) -> str:
         shape = f"{self.config.classes}-{self.config.size}"
-        return f"tinyimagenet{shape}{suffix(self.config.pixels)}"
+        return f"tinyimagenet{shape}{modes.suffix(self.config.pixels)}"
 
     def _store(self) -> Store:
         settings = (
@@ -107,7 +107,7 @@ class TinyImageNet(Dataset):
             if self.config.classes == 200
             else (f" dataset.classes={self.config.classes} dataset.n_max={self.config.n_max}")
         )
-        settings += word(self.config.pixels)
+        settings += modes.word(self.config.pixels)
         command = f"python -m benchmark prepare dataset=tinyimagenetlt{settings} source=PATH"
         return require(self._store_name, command)
 
@@ -118,8 +118,7 @@ class TinyImageNet(Dataset):
         refuse_split(split, self.config.name)
         found = find(self._store_name)
         if found:
-            note = "its files are read from there now" if moved(found, source) else ""
-            return report(self.config.name, found, False, note)
+            return report(self.config.name, found, False, modes.moved(found, source))
         if source is None:
             raise DataError(
                 "Expected source=PATH: Tiny-ImageNet is not downloaded for you",
@@ -145,11 +144,11 @@ class TinyImageNet(Dataset):
         facts: dict[str, Any] = {
             "class_ids": list(train),
             "classes": [readable.get(wnid, wnid) for wnid in train],
-        } | ({} if config.pixels == "packed" else {"colour": "RGB"})
+        } | modes.facts(config.pixels, "RGB")
         source = describe(archive, "sorted by file name within a class")
         return StorePlan(
             self._store_name, config.size, parts, source, PROCESSING, facts, stamp(archive),
-            listed_root(config.pixels, archive),
+            modes.listed_root(config.pixels, archive),
         )  # fmt: skip
 
     def _check(self, train: dict[str, list[str]], archive: Archive) -> None:

@@ -19,6 +19,7 @@ from torch import Tensor
 from benchmark.data.keeping import Pixels
 from benchmark.data.streaming.decoding import cropped, fitted
 from benchmark.data.streaming.pictures import Pictures
+from benchmark.environment import cores
 
 # batches that are decoded or being decoded beside the one in use
 AHEAD = 3
@@ -148,5 +149,4 @@ class Ahead:
 
 def own_cores() -> int:
     """Cores that this process may use, shared with the others that torchrun started here."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return max(1, (cores or 1) // int(os.environ.get(_LOCAL_PROCESSES) or 1))
+    return max(1, cores() // int(os.environ.get(_LOCAL_PROCESSES) or 1))

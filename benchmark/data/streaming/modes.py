@@ -7,6 +7,7 @@ taken from whole pictures, which gives other numbers, so their data sets have na
 from pathlib import Path
 
 from benchmark.data.archives import Archive
+from benchmark.data.cards import Colour
 from benchmark.data.keeping import PixelMode
 from benchmark.data.store import ROOT, Store
 from benchmark.errors import DataError
@@ -46,18 +47,23 @@ def listed_root(mode: PixelMode, archive: Archive) -> Path | None:
     return archive.path
 
 
-def moved(store: Store, source: str | None) -> bool:
-    """Note that the files a store lists are elsewhere now; False if there is nothing to note.
+def facts(mode: PixelMode, colour: Colour) -> dict[str, str]:
+    """What a store notes beside whole pictures: how they are decoded; nothing for packed ones."""
+    return {} if mode == "packed" else {"colour": colour}
+
+
+def moved(store: Store, source: str | None) -> str:
+    """Note that the files a store lists are elsewhere now; says so, or "" if they are not.
 
     Raises:
         DataError: a file is missing there, or has another length.
     """
     parts = [part for part in store.meta["parts"] if store.keep(part) == "files"]
     if source is None or not parts:
-        return False
+        return ""
     root = Path(source).expanduser().resolve()
     if root == store.root:
-        return False
+        return ""
     for part in parts:
         for name, size in zip(store.ids(part), store.listing(part)["bytes"], strict=True):
             path = root / str(name)
@@ -68,4 +74,4 @@ def moved(store: Store, source: str | None) -> bool:
                     todo=f"give the folder that was prepared, or delete {store.folder}",
                 )
     write_text(store.folder / ROOT, str(root))
-    return True
+    return "its files are read from there now"

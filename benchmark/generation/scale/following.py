@@ -5,11 +5,11 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 
 from benchmark.console import say
-from benchmark.errors import BenchError, Interrupted
+from benchmark.errors import BenchError
+from benchmark.generation.drawing import stopped
 from benchmark.generation.engines import Order
 from benchmark.generation.scale.worker import Outcome
 from benchmark.interrupts import stop_flag
-from benchmark.progress import Tracker
 
 _POLL_SECONDS = 0.3
 _END = None
@@ -44,15 +44,7 @@ def follow(found: Iterable[Outcome], order: Order, stop_workers: Callable[[], No
     if error is not None:
         raise error
     if bar.done < bar.total:
-        raise _stopped(order, bar)
-
-
-def _stopped(order: Order, bar: Tracker) -> Interrupted:
-    return Interrupted(
-        f"Stopped with {bar.total - bar.done} of {bar.total} images to draw",
-        where=order.setup.folder,
-        todo="what was drawn is kept; run again to go on",
-    )
+        raise stopped(bar.total - bar.done, bar.total, order.setup.folder)
 
 
 def _polled(found: Iterable[Outcome]) -> Iterator[Outcome | None]:
