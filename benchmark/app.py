@@ -36,6 +36,8 @@ def main(args: Sequence[str]) -> int:
         if flag.partition("=")[0] not in FLAGS:
             raise errors.unknown("flag", flag, FLAGS, where="python -m benchmark run")
     if set(flags) & set(SWEEP):
+        for flag in set(flags) - set(SWEEP):
+            raise errors.UsageError("Expected no flag but -m in a sweep", where=flag)
         return _sweep(words)
     _check(words, flags)
     return _single(words)

@@ -32,6 +32,7 @@ def found(folder: Path) -> dict[tuple[str, int], tuple[str, float | None]]:
         (("grid=table2", "workers=2", *JOBLIB), "Expected workers or a launcher, but got both"),
         (("grid=table2", "hydra/launcher=jobib"), "Unknown launcher 'jobib'"),
         (("-m", "hydra.launcher._target_=os.system"), "Expected no setting of Hydra itself"),
+        (("-m", "--cfg"), "Expected no flag but -m in a sweep [--cfg]"),
         (("-m", "hydra.run.dir=elsewhere"), "Expected no setting of Hydra itself"),
         (("-m", *JOBLIB[:1], "hydra.launcher.jobs=2"), "Could not override 'hydra.launcher.jobs'"),
         (("--dry-run", "hydra/job_logging=evil"), "Expected no setting of Hydra itself"),

@@ -52,6 +52,7 @@ def test_words_give_an_engine(text: str, engine: object) -> None:
         ("engine=ray workers=5..2", r"but got workers=5\.\.2"),
         ("engine=ray gpus=1.5", "a share of one such as 0.5, but got gpus=1.5"),
         ("engine=ray block=0", "greater than 0, but got 0"),
+        ("engine=ray workers=[", "Expected valid YAML"),
         ("engine=submitit workers=x", "valid integer.*but got 'x'"),
         ("engine=submitit cluster=slrum", "Unknown cluster 'slrum'.*; did you mean slurm?"),
         ("engine=submitit split=shard", "Unknown split 'shard'.*; did you mean shards?"),

@@ -5,13 +5,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, get_args
 
-import yaml
-
 from benchmark.config import parse
 from benchmark.errors import UsageError, nearest, unknown
 from benchmark.generation.engines import HERE, Engine
 from benchmark.generation.scale.array_engine import ArrayEngine, Cluster, Split
 from benchmark.generation.scale.ray_engine import RayEngine
+from benchmark.yaml_text import parse_yaml
 
 ENGINE = "engine"
 _SLURM = "slurm."
@@ -52,7 +51,7 @@ def engine_of(own: Mapping[str, str]) -> Engine:
     _check_words(name, given)
     if name == "here":
         return HERE
-    values = {key: yaml.safe_load(value) for key, value in given.items()}
+    values = {key: parse_yaml(text, f"{key}={text}", UsageError) for key, text in given.items()}
     where = f"engine={name}"
     return _ray(values, where) if name == "ray" else _array(values, where)
 
