@@ -15,6 +15,8 @@ Usage:
   python -m benchmark generate import SOURCE dataset=NAME      images that somebody else made
   python -m benchmark generate fetch LIST dataset=NAME         web images from a list of URLs
   python -m benchmark generate prompts dataset=NAME model=NAME base_url=URL out=NAME.yaml
+  python -m benchmark generate fit FOLDER dataset=NAME [images=heldout_real|real] [fit=NAME]
+                                                               train a generator from nothing
   python -m benchmark generate gc [--yes]                      delete what no pool needs
 
 POOL is a pool's key or the beginning of one.
@@ -255,6 +257,26 @@ def _prompts(args: Sequence[str]) -> int:
     return 0
 
 
+def _fit(args: Sequence[str]) -> int:
+    usage = "FOLDER dataset=NAME [images=heldout_real|real] [fit=NAME] [fit.KEY=VALUE ...]"
+    parser = _parser("fit", usage)
+    parser.add_argument("folder", type=Path, help="a new folder for the pipeline")
+    given, words = parser.overrides(args)
+    settings = [word for word in words if word.partition("=")[0].partition(".")[0] == "fit"]
+    words, own = _take([word for word in words if word not in settings], "images")
+    from benchmark import generator_training
+
+    images = own.get("images", "heldout_real")
+    found = generator_training.fit_generator(words, given.folder, images, settings)
+    cost, final = found.facts["cost"], found.facts["final"]
+    figures = ", ".join(f"{name.replace('_', ' ')} {value:g}" for name, value in final.items())
+    done = "trained" if found.new else "there already, trained"
+    n, seconds = found.facts["images"], cost["seconds"]
+    print(f"{found.folder}: {done} on {n:,} images in {seconds:,.0f} s; {figures}")
+    print(f"use it: {generator_training.use(found)}")
+    return 0
+
+
 def _gc(args: Sequence[str]) -> int:
     parser = _parser("gc", "[--yes]")
     parser.add_argument("--yes", action="store_true", help="delete; without it, only list")
@@ -298,6 +320,7 @@ WORDS = {
     "fetch": Word(_fetch, "download a list of image URLs, politely"),
     "prompts": Word(_prompts, "ask a language model for modifiers and freeze its answers"),
     "export": Word(_export, "write a pool's images and metadata for other tools"),
+    "fit": Word(_fit, "train a text-to-image generator on images of a data set"),
     "gc": Word(_gc, "delete files that no pool needs"),
 }
 

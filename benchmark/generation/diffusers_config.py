@@ -10,6 +10,7 @@ from benchmark.config import NonNegativeFloat, PositiveInt
 from benchmark.errors import IntegrityError
 from benchmark.generation import weights
 from benchmark.generation.cost import predicted_calls
+from benchmark.generation.trainer.request import check_knowledge
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,6 +80,7 @@ class DiffusersConfig:
         """Refuse impossible sampling settings and absent, truncated or unexpected weights."""
         predicted_calls(self.scheduler, self.steps, self.guidance)
         folder = self.folder
+        check_knowledge(folder, self.knowledge)
         weights.check_files(folder, self.variant, self.fetch_command)
         if self.lora is not None:
             weights.check_safetensors(self.lora_file)

@@ -9,8 +9,6 @@ gets ``training_log.csv`` and ``build.json``: what the weights were made from, a
 from __future__ import annotations
 
 import argparse
-import csv
-import hashlib
 import json
 import platform
 import time
@@ -25,9 +23,15 @@ import torch
 from diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion import StableDiffusionPipeline
 from tqdm import trange
 
+from benchmark.generation.trainer.networks import (
+    Architecture,
+    assemble,
+    new_networks,
+    new_scheduler,
+)
+from benchmark.generation.trainer.saving import save_pipeline, weight_hashes, write_log
+from benchmark.generation.trainer.tokenizer import build_tokenizer
 from synaug.embedded.fonts import FONTS, WORDS, Picture, draw_picture
-from synaug.embedded.model import Architecture, assemble, new_networks, new_scheduler
-from synaug.embedded.tokenizer import build_tokenizer
 from synaug.embedded.training import (
     CaptionedLatents,
     Schedule,
@@ -99,28 +103,9 @@ def save(pipeline: StableDiffusionPipeline, log: TrainingLog, out: Path) -> dict
 
     Returns the SHA-256 of each weights file.
     """
-    for part in (pipeline.text_encoder, pipeline.vae, pipeline.unet):
-        part.half()
-    pipeline.save_pretrained(out)
-    with (out / "training_log.csv").open("w", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(("part", "step", "loss", "seconds"))
-        writer.writerows(
-            (part, step, f"{loss:.5f}", f"{s:.1f}") for part, step, loss, s in log.rows
-        )
-    for path in out.rglob("*"):
-        # safetensors writes files that only their owner may read.
-        path.chmod(0o755 if path.is_dir() else 0o644)
+    save_pipeline(pipeline, out)
+    write_log(out, log.rows)
     return weight_hashes(out)
-
-
-def weight_hashes(folder: Path) -> dict[str, str]:
-    """Return the SHA-256 of every weights file in a pipeline folder, by relative path."""
-    files = sorted(folder.rglob("*.safetensors"))
-    return {
-        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in files
-    }
 
 
 def describe(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -17,8 +17,11 @@ from torch.nn import functional
 from tqdm import tqdm
 from transformers import CLIPTokenizer
 
+from benchmark.generation.fitting.objective import denoising_loss
+from benchmark.generation.trainer.loop import falling
+from benchmark.generation.trainer.networks import Networks
+from benchmark.generation.trainer.steps import autoencoder_loss
 from synaug.embedded.fonts import SIZE, Picture, draw_caption
-from synaug.embedded.model import Networks
 
 LOG_EVERY = 25
 """Steps between two rows of the training log."""
@@ -92,10 +95,7 @@ def train_vae(
     for _ in range(plan.vae_steps):
         rows = torch.randint(len(pixels), (plan.vae_batch,), generator=rng)
         images = _coarsen(to_inputs(pixels[rows.numpy()]), plan.coarse_share)
-        posterior = vae.encode(images).latent_dist
-        error = vae.decode(posterior.sample(rng)).sample - images
-        kl = posterior.kl().mean() / posterior.mean[0].numel()
-        loss = error.square().mean() + 0.3 * error.abs().mean() + plan.kl_weight * kl
+        loss = autoencoder_loss(vae, images, plan.kl_weight, rng)
         _descend(loss, optimizer, list(vae.parameters()))
         rate.step()
         yield float(loss.detach())
@@ -130,17 +130,6 @@ def set_latent_scale(vae: AutoencoderKL, means: Tensor, deviations: Tensor) -> N
     """Record the factor that gives latents unit variance in the autoencoder's own configuration."""
     variance = means.var() + deviations.square().mean()
     vae.register_to_config(scaling_factor=round(float(variance.rsqrt()), 5))
-
-
-def learning_rate(plan: Schedule) -> Callable[[int], float]:
-    """Return the denoiser's schedule: a short warm-up, flat, then linear to zero."""
-    flat = int(plan.unet_steps * plan.flat_share)
-
-    def factor(step: int) -> float:
-        warm = min(1.0, (step + 1) / plan.unet_warmup)
-        return warm * min(1.0, (plan.unet_steps - step) / max(plan.unet_steps - flat, 1))
-
-    return factor
 
 
 @dataclass(frozen=True)
@@ -184,31 +173,17 @@ def train_unet(
     """Train denoiser and text encoder in place, yielding losses; they end as moving averages."""
     weights = [*networks.unet.parameters(), *networks.text_encoder.parameters()]
     optimizer = torch.optim.AdamW(weights, lr=plan.unet_rate)
-    rate = torch.optim.lr_scheduler.LambdaLR(optimizer, learning_rate(plan))
+    rate = torch.optim.lr_scheduler.LambdaLR(
+        optimizer, falling(plan.unet_steps, plan.unet_warmup, plan.flat_share)
+    )
     average = EMAModel(weights, decay=plan.ema_decay)
     for _ in range(plan.unet_steps):
         latents, tokens = data.draw(plan, words, noise)
         latents = latents * networks.vae.config.scaling_factor
-        loss = _denoising_loss(networks, scheduler, latents, tokens, noise)
+        context = networks.text_encoder(tokens).last_hidden_state
+        loss = denoising_loss(networks.unet, scheduler, latents, context, noise)
         _descend(loss, optimizer, weights)
         rate.step()
         average.step(weights)
         yield float(loss.detach())
     average.copy_to(weights)
-
-
-def _denoising_loss(
-    networks: Networks,
-    scheduler: DDIMScheduler,
-    latents: Tensor,
-    tokens: Tensor,
-    generator: torch.Generator,
-) -> Tensor:
-    steps = torch.randint(
-        scheduler.config.num_train_timesteps, (len(latents),), generator=generator
-    )
-    noise = torch.randn(latents.shape, generator=generator)
-    noisy = scheduler.add_noise(latents, noise, steps)
-    context = networks.text_encoder(tokens).last_hidden_state
-    predicted = networks.unet(noisy, steps, context).sample
-    return functional.mse_loss(predicted, scheduler.get_velocity(latents, noise, steps))

@@ -14,8 +14,11 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from transformers import CLIPTokenizer
 
-from synaug.embedded import CHECKPOINT, assess, build, fonts, tokenizer, training
-from synaug.embedded.model import Architecture, new_networks
+from benchmark.generation.trainer import tokenizer
+from benchmark.generation.trainer.loop import falling
+from benchmark.generation.trainer.networks import Architecture, new_networks
+from benchmark.generation.trainer.saving import weight_hashes
+from synaug.embedded import CHECKPOINT, assess, build, fonts
 
 
 @pytest.fixture(autouse=True)
@@ -170,7 +173,7 @@ def test_initial_weights_come_from_the_seed_and_leave_global_state_alone(
 
 
 def test_learning_rate_warms_up_stays_flat_and_ends_near_zero() -> None:
-    factor = training.learning_rate(training.Schedule(unet_steps=1000, unet_warmup=10))
+    factor = falling(1000, 10, 0.6)
     assert factor(0) == pytest.approx(0.1)
     assert factor(100) == factor(600) == 1.0
     assert factor(800) == pytest.approx(0.5)
@@ -198,7 +201,7 @@ def test_miniature_build_says_what_it_was_made_from(miniature: Path) -> None:
     assert facts["schedule"]["unet_steps"] == 6
     assert facts["fonts"] == [font.file for font in fonts.FONTS]
     assert set(build.PACKAGES) <= set(facts["versions"])
-    assert facts["weights_sha256"] == build.weight_hashes(miniature)
+    assert facts["weights_sha256"] == weight_hashes(miniature)
     assert len(facts["weights_sha256"]) == 3
 
 
@@ -211,7 +214,7 @@ def test_miniature_build_loads_offline_and_samples(miniature: Path) -> None:
 
 def test_same_seed_builds_the_same_weights(miniature: Path, tmp_path: Path) -> None:
     build.main(["--out", str(tmp_path), "--preset", "tiny", "--seed", "3"])
-    assert build.weight_hashes(tmp_path) == build.weight_hashes(miniature)
+    assert weight_hashes(tmp_path) == weight_hashes(miniature)
 
 
 def test_command_line_overrides_the_preset_and_refuses_no_steps(tmp_path: Path) -> None:
@@ -227,7 +230,7 @@ def test_command_line_overrides_the_preset_and_refuses_no_steps(tmp_path: Path) 
 
 def test_shipped_weights_are_those_that_the_build_recorded() -> None:
     facts = json.loads((CHECKPOINT / "build.json").read_text())
-    assert facts["weights_sha256"] == build.weight_hashes(CHECKPOINT)
+    assert facts["weights_sha256"] == weight_hashes(CHECKPOINT)
     assert facts["words"] == list(fonts.WORDS)
     assert sum(p.stat().st_size for p in CHECKPOINT.rglob("*") if p.is_file()) < 4_000_000
 

@@ -244,7 +244,7 @@ def test_training_moves_the_adapter_alone(requests: dict[str, FitRequest], pipe:
 
     def loss() -> torch.Tensor:
         rng = torch.Generator().manual_seed(3)
-        return denoising_loss(pipe, schedule, latents.sample([0, 6, 7], rng), text, rng)
+        return denoising_loss(pipe.unet, schedule, latents.sample([0, 6, 7], rng), text, rng)
 
     base = float(loss().detach())
     adapter = new_adapter(pipe, request, "joint", (0, 1, 2))

@@ -74,23 +74,23 @@ class Prompts:
 
 
 def denoising_loss(
-    pipe: Any, schedule: Any, latents: Tensor, embeddings: Tensor, rng: torch.Generator
+    unet: Any, schedule: Any, latents: Tensor, embeddings: Tensor, rng: torch.Generator
 ) -> Tensor:
     """Mean squared error of one batch at random time steps, in float32.
 
     Args:
-        pipe: the pipeline.
+        unet: the denoiser.
         schedule: see ``training_schedule``.
-        latents: float32 (batch, channels, height, width) on the CPU.
+        latents: float32 (batch, channels, height, width), scaled.
         embeddings: (batch, tokens, width) of the prompts.
         rng: CPU generator of time steps and noise.
     """
     total = schedule.config.num_train_timesteps
-    times = torch.randint(total, (len(latents),), generator=rng).to(pipe.device)
-    noise = torch.randn(latents.shape, generator=rng).to(pipe.device)
-    latents = latents.to(pipe.device)
-    noisy = schedule.add_noise(latents, noise, times).to(pipe.unet.dtype)
-    predicted = pipe.unet(noisy, times, embeddings.to(pipe.unet.dtype)).sample
+    times = torch.randint(total, (len(latents),), generator=rng).to(unet.device)
+    noise = torch.randn(latents.shape, generator=rng).to(unet.device)
+    latents = latents.to(unet.device)
+    noisy = schedule.add_noise(latents, noise, times).to(unet.dtype)
+    predicted = unet(noisy, times, embeddings.to(unet.dtype)).sample
     return functional.mse_loss(predicted.float(), target(schedule, latents, noise, times))
 
 

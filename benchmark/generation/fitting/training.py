@@ -107,7 +107,8 @@ class Fit:
         for step in range(self.progress.step, draws.steps):
             rng, rows = torch_generator(draws.seed, "fit", unit, step), draws.rows(step)
             embeddings = prompts.embed([int(draws.labels[row]) for row in rows])
-            loss = denoising_loss(self.pipe, schedule, latents.sample(rows, rng), embeddings, rng)
+            clean = latents.sample(rows, rng)
+            loss = denoising_loss(self.pipe.unet, schedule, clean, embeddings, rng)
             _check_finite(loss, unit, step)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()

@@ -1,4 +1,4 @@
-"""The generator's networks and their assembly into a ``StableDiffusionPipeline``."""
+"""The networks of a small text-to-image generator, and their assembly into a pipeline."""
 
 from __future__ import annotations
 
@@ -9,16 +9,36 @@ from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion import StableDiffusionPipeline
 from diffusers.schedulers.scheduling_ddim import DDIMScheduler
+from torch import nn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
-from synaug.embedded.fonts import SIZE
-from synaug.embedded.tokenizer import MAX_LENGTH
+from benchmark.generation.trainer.tokenizer import MAX_LENGTH
+
+TRAIN_STEPS = 1000
+"""Noise levels that the denoiser is trained on."""
 
 
 @dataclass(frozen=True)
 class Architecture:
-    """Widths and depths of the three networks; 1.4 million parameters in all."""
+    """Widths and depths of the three networks.
 
+    Attributes:
+        size: height and width of a picture in pixels.
+        text_width: of a token's embedding.
+        text_layers: of the text encoder.
+        text_heads: of its attention.
+        vae_channels: of the autoencoder, by level; each further level halves the picture.
+        latent_channels: of what the denoiser works on.
+        unet_channels: of the denoiser, by level.
+        unet_heads: of its attention.
+        unet_attention: for each level, whether it attends to the prompt.
+        pooled_text: whether the prompt, pooled, also scales and shifts every block; classes are
+            learnt much sooner so, and levels without attention are cheap.
+        layers_per_block: residual blocks of a level.
+        norm_groups: of every group norm; all channels are multiples of it.
+    """
+
+    size: int = 32
     text_width: int = 64
     text_layers: int = 2
     text_heads: int = 4
@@ -26,13 +46,15 @@ class Architecture:
     latent_channels: int = 4
     unet_channels: tuple[int, ...] = (32, 64)
     unet_heads: int = 4
+    unet_attention: tuple[bool, ...] = (True, True)
+    pooled_text: bool = False
     layers_per_block: int = 1
     norm_groups: int = 8
 
     @property
     def latent_side(self) -> int:
         """Side of a latent: the autoencoder halves the picture between its levels."""
-        return SIZE >> (len(self.vae_channels) - 1)
+        return self.size >> (len(self.vae_channels) - 1)
 
 
 @dataclass(frozen=True)
@@ -62,10 +84,10 @@ def new_text_encoder(arch: Architecture, tokenizer: CLIPTokenizer) -> CLIPTextMo
 
 
 def new_vae(arch: Architecture) -> AutoencoderKL:
-    """Build the autoencoder: (B, 3, 32, 32) in [-1, 1] <-> (B, latent_channels, 8, 8)."""
+    """Build the autoencoder: (B, 3, size, size) in [-1, 1] <-> (B, latent_channels, side, side)."""
     levels = len(arch.vae_channels)
     return AutoencoderKL(
-        sample_size=SIZE,
+        sample_size=arch.size,
         latent_channels=arch.latent_channels,
         block_out_channels=arch.vae_channels,
         down_block_types=("DownEncoderBlock2D",) * levels,
@@ -77,27 +99,34 @@ def new_vae(arch: Architecture) -> AutoencoderKL:
 
 
 def new_unet(arch: Architecture) -> UNet2DConditionModel:
-    """Build the denoiser, which predicts v for latents of (B, latent_channels, 8, 8)."""
-    levels = len(arch.unet_channels)
+    """Build the denoiser, which predicts v for latents of (B, latent_channels, side, side)."""
+    down = ["CrossAttnDownBlock2D" if each else "DownBlock2D" for each in arch.unet_attention]
+    up = ["CrossAttnUpBlock2D" if each else "UpBlock2D" for each in arch.unet_attention[::-1]]
+    pooled = {
+        "addition_embed_type": "text",
+        "addition_embed_type_num_heads": arch.text_heads,
+        "resnet_time_scale_shift": "scale_shift",
+    }
     return UNet2DConditionModel(
         sample_size=arch.latent_side,
         in_channels=arch.latent_channels,
         out_channels=arch.latent_channels,
         block_out_channels=arch.unet_channels,
-        down_block_types=("CrossAttnDownBlock2D",) * levels,
-        up_block_types=("CrossAttnUpBlock2D",) * levels,
+        down_block_types=tuple(down),
+        up_block_types=tuple(up),
         layers_per_block=arch.layers_per_block,
         norm_num_groups=arch.norm_groups,
-        # diffusers reads this argument as the number of heads for this kind of block.
+        # diffusers reads this argument as the number of heads for this kind of block
         attention_head_dim=arch.unet_heads,
         cross_attention_dim=arch.text_width,
+        **(pooled if arch.pooled_text else {}),
     )
 
 
 def new_networks(arch: Architecture, tokenizer: CLIPTokenizer, seed: int) -> Networks:
     """Initialise all three networks from ``seed``, leaving torch's global generator as it was."""
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)
         return Networks(new_text_encoder(arch, tokenizer), new_vae(arch), new_unet(arch))
 
 
@@ -107,7 +136,7 @@ def new_scheduler() -> DDIMScheduler:
     Latents leave [-1, 1], so samples are not clipped.
     """
     return DDIMScheduler(
-        num_train_timesteps=1000,
+        num_train_timesteps=TRAIN_STEPS,
         beta_start=0.00085,
         beta_end=0.012,
         beta_schedule="scaled_linear",
@@ -132,3 +161,8 @@ def assemble(networks: Networks, tokenizer: CLIPTokenizer) -> StableDiffusionPip
         image_encoder=None,
         requires_safety_checker=False,
     )
+
+
+def parameters(*modules: nn.Module) -> list[nn.Parameter]:
+    """All parameters of some networks, in order."""
+    return [each for module in modules for each in module.parameters()]
