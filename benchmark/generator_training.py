@@ -56,6 +56,8 @@ def fit_generator(
             todo="choose images=real, or a data set that keeps held-out images",
         )
 
+    import torch
+
     from benchmark.generation.trainer.request import TrainRequest
     from benchmark.generation.trainer.run import train_generator
 
@@ -76,7 +78,14 @@ def fit_generator(
         seed=chosen.seed,
         device=chosen.plumbing.device,
     )
+    if chosen.plumbing.threads:
+        torch.set_num_threads(chosen.plumbing.threads)
     return train_generator(request, folder, chosen.plumbing.progress)
+
+
+def names() -> list[str]:
+    """Names of the shipped settings."""
+    return sorted(path.stem for path in (config_dir() / "fit").glob("*.yaml"))
 
 
 def _resized(images: NDArray[np.uint8], size: int, colour: Any) -> NDArray[np.uint8]:
