@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from benchmark.console import say
 from benchmark.errors import DataError, unknown
 from benchmark.paths import config_dir
 
@@ -78,6 +79,8 @@ def fit_generator(
         seed=chosen.seed,
         device=chosen.plumbing.device,
     )
+    name = data.card.name
+    say("fit", f"{config.name}, on {len(table.labels):,} images of {name} ({images}), to {folder}")
     if chosen.plumbing.threads:
         torch.set_num_threads(chosen.plumbing.threads)
     return train_generator(request, folder, chosen.plumbing.progress)

@@ -295,7 +295,10 @@ def test_the_command_says_how_to_use_it(
     assert "there already" in said
 
 
-def test_the_command_refuses_images_that_nobody_knows(capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["generate", "fit", "x", "dataset=digitslt", "images=test"]) == 2
+def test_the_command_refuses_images_that_nobody_knows(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "new"
+    assert cli.main(["generate", "fit", str(folder), "dataset=digitslt", "images=test"]) == 2
     assert "Unknown images 'test'" in capsys.readouterr().err
-    assert not Path("x").exists()
+    assert not folder.exists()
