@@ -58,7 +58,7 @@ def weights_hash(net: nn.Module) -> str:
     for name, tensor in sorted(net.state_dict().items()):
         digest.update(name.encode())
         digest.update(
-            tensor.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes()
+            tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes()
             if tensor.dim()
             else bytes(str(tensor.item()), "ascii")
         )

@@ -3,15 +3,12 @@
 The published lists are not shipped; they are recognised by their SHA-256.
 """
 
-import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-
-from benchmark.data.archives import Archive
-from benchmark.data.prepare import by_class
+from benchmark.data.row_lists import ClassFiles, Lists, RowLists, read_lists
 from benchmark.errors import DataError, IntegrityError
+from benchmark.files import sha256_file
 from benchmark.seeds import numpy_generator
 
 EXTRA = 20
@@ -63,13 +60,9 @@ WNIDS = tuple(_WNIDS.split())
 COUNTS = tuple(int(count) for count in _COUNTS.split())
 NAMES = tuple(name.strip() for name in _NAMES.split(","))
 
-# files of each class, in label order
-ClassFiles = list[list[str]]
-Lists = dict[str, ClassFiles]
 
-
-def read_published(folder: Path) -> Lists:
-    """Relative paths of the lists' rows, by part ("train", "val", "test") and class.
+def read_published(folder: Path) -> RowLists:
+    """The rows of the published lists.
 
     Args:
         folder: holds the three lists; one of the lists itself is taken as well.
@@ -80,99 +73,57 @@ def read_published(folder: Path) -> Lists:
     """
     folder = folder.expanduser()
     folder = folder.parent if folder.is_file() else folder
-    return {part: _read_list(folder / name) for part, name in PARTS.items()}
+    paths = {part: folder / name for part, name in PARTS.items()}
+    for path in paths.values():
+        _check_published(path)
+    return read_lists(paths)
 
 
-def _read_list(path: Path) -> ClassFiles:
+def _check_published(path: Path) -> None:
     if not path.is_file():
         raise DataError(
             "Expected a published list, but it is missing",
             where=path,
             todo="take split/imagenet-100 of github.com/VITA-Group/SDCLR",
         )
-    data = path.read_bytes()
-    digest = hashlib.sha256(data).hexdigest()
+    digest = sha256_file(path)
     if digest != SHA256[path.name]:
         raise IntegrityError(
             f"Expected the published list (SHA-256 {SHA256[path.name][:12]}), got {digest[:12]}",
             where=path,
-            todo="fetch it again, untouched",
+            todo="fetch it again, untouched; lists of your own: dataset=listed",
         )
-    files: ClassFiles = [[] for _ in WNIDS]
-    for line in data.decode().splitlines():
-        name, _, label = line.rpartition(" ")
-        files[int(label)].append(name)
-    return files
 
 
-def class_files(
-    archive: Archive, names: Sequence[str], prefix: str
-) -> tuple[ClassFiles, ClassFiles]:
-    """Training and test files of the 100 classes, sorted, in label order.
+def drawn(
+    train: ClassFiles, ids: Sequence[str], counts: Sequence[int], extra: int, stream: str
+) -> Lists:
+    """Rows drawn by a seeded permutation of each class's sorted files: ``counts`` for training.
 
-    Raises:
-        DataError: a class is missing, or ``val`` has no class folders.
-    """
-    train, val = by_class(names, f"{prefix}train"), by_class(names, f"{prefix}val")
-    if not val and any(name.startswith(f"{prefix}val/") for name in names):
-        raise DataError(
-            "Expected class folders val/<wnid>/, but got a flat 'val' folder",
-            where=archive.path,
-            todo="sort the validation images into folders by their ground truth",
-        )
-    for part, found in (("train", train), ("val", val)):
-        missing = [wnid for wnid in WNIDS if wnid not in found]
-        if missing:
-            raise DataError(
-                f"Expected 100 classes below '{part}', but got {100 - len(missing)}: "
-                f"missing {', '.join(missing[:3])}",
-                where=archive.path,
-                todo="give the root of ImageNet: train/<wnid>/<file> and val/<wnid>/<file>",
-            )
-    return [train[wnid] for wnid in WNIDS], [val[wnid] for wnid in WNIDS]
+    Args:
+        train: files of each class, in label order.
+        ids: of the classes.
+        counts: training rows of each class.
+        extra: rows of each class for validation, behind those for training.
+        stream: names the draw.
 
-
-def drawn(train: ClassFiles, test: ClassFiles, counts: Sequence[int]) -> Lists:
-    """Rows drawn by this project: ``counts`` of each class, then 20 more for validation.
+    Returns:
+        "train", "val" and, sorted, the rest as "heldout".
 
     Raises:
         DataError: a class has too few images.
     """
-    parts: Lists = {"train": [], "val": [], "heldout": [], "test": test}
-    for wnid, files, count in zip(WNIDS, train, counts, strict=True):
-        if len(files) < count + EXTRA:
+    parts: Lists = {"train": [], "val": [], "heldout": []}
+    for own, files, count in zip(ids, train, counts, strict=True):
+        if len(files) < count + extra:
             raise DataError(
-                f"Expected at least {count + EXTRA} images of {wnid}, but got {len(files)}",
+                f"Expected at least {count + extra} images of {own}, but got {len(files)}",
                 where="train",
-                todo="give the complete ImageNet training set",
+                todo="give the complete training set",
             )
-        order = numpy_generator(0, "imagenet100lt", wnid).permutation(len(files))
+        order = numpy_generator(0, stream, own).permutation(len(files))
         rows = [files[int(row)] for row in order]
         parts["train"].append(rows[:count])
-        parts["val"].append(rows[count : count + EXTRA])
-        parts["heldout"].append(list(np.sort(rows[count + EXTRA :])))
-    return parts
-
-
-def published(lists: Lists, train: ClassFiles, test: ClassFiles, archive: Archive) -> Lists:
-    """The files that published rows name, with all others as "heldout".
-
-    Raises:
-        DataError: a listed file is missing.
-    """
-    available = {name for files in (*train, *test) for name in files}
-    prefix = train[0][0].partition("train/")[0]
-    parts: Lists = {}
-    for part, classes in lists.items():
-        parts[part] = [[prefix + name for name in files] for files in classes]
-        missing = [name for files in parts[part] for name in files if name not in available]
-        if missing:
-            raise DataError(
-                f"Expected all files of the published list '{part}', but {len(missing)} are "
-                f"missing, first {missing[0]}",
-                where=archive.path,
-                todo="give the complete ImageNet, or draw rows yourself: dataset.rows=drawn",
-            )
-    used = {name for part in ("train", "val") for files in parts[part] for name in files}
-    parts["heldout"] = [[name for name in files if name not in used] for files in train]
+        parts["val"].append(rows[count : count + extra])
+        parts["heldout"].append(sorted(rows[count + extra :]))
     return parts

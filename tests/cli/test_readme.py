@@ -29,6 +29,8 @@ PAGES = pytest.mark.parametrize("page", documents(), ids=name)
 ELSEWHERE = ("add_a_method.md", "errors.md", "publishing.md", "regression.md")
 OTHERS = [page for page in documents() if page.name not in ELSEWHERE]
 COMMANDS = {shlex.join(words): words for page in OTHERS for words in commands(page.read_text())}
+# their cards are known once images are prepared
+OWN = {"dataset=folder", "dataset=listed", "dataset=imagenetlt"}
 LIGHT = ("ls", "show", "status", "version", "report", "check")
 DRAWING = ("draw", "plan", "check", "steps")
 NAMED = re.compile(r"`((?:benchmark|baselines|synaug|configs|tests|docs)/[\w./-]+\.\w+)`")
@@ -66,8 +68,8 @@ def test_every_verb_is_mentioned() -> None:
 
 @of("run")
 def test_a_run_resolves(words: list[str]) -> None:
-    if "dataset=folder" in words:
-        # one's own images are prepared and run in tests/faults/test_grid_faults.py
+    if OWN & set(words):
+        # prepared and run in tests/faults/test_grid_faults.py and tests/unit/test_listed.py
         own = [word for word in words[1:] if not word.startswith("-")]
         for line in [cell.words for cell in read(own).cells] if is_grid(own) else [own]:
             check_overrides(line)

@@ -122,6 +122,12 @@ def test_equal_weights_have_equal_hashes() -> None:
     assert weights_hash(one) == weights_hash(two)
 
 
+def test_convolutions_of_one_pixel_are_hashed_in_either_layout() -> None:
+    one, two = nn.Conv2d(64, 8, 1), nn.Conv2d(64, 8, 1)
+    two.load_state_dict(one.state_dict())
+    assert weights_hash(one) == weights_hash(two.to(memory_format=torch.channels_last))  # type: ignore[call-overload]
+
+
 @pytest.mark.parametrize("name", ["0.weight", "0.bias", "1.running_var", "1.num_batches_tracked"])
 def test_a_change_of_any_tensor_changes_the_hash(name: str) -> None:
     before, changed = weights_hash(net()), net()

@@ -17,6 +17,7 @@ import pytest
 import yaml
 from PIL import Image
 
+from benchmark import api
 from benchmark.config import parse
 from benchmark.data import imagenet100_lists
 from benchmark.data.dataset import Dataset
@@ -452,5 +453,20 @@ def test_imagenet_published_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert loaded.split.rule == "published"
     folder = tmp_path / "in" / "train" / wnid
     (folder / f"{wnid}_4.JPEG").unlink()
-    with pytest.raises(DataError, match="all files of the published list 'train', but 1 are"):
+    with pytest.raises(DataError, match=r"1 of 200 are missing, first '.*_4.JPEG'.*train.txt:1]"):
         make("imagenet100lt", size=9).prepare(source, split=str(tmp_path / "lists"))
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("small_imagenet")
+def test_resnet50_takes_two_steps_at_224_pixels(tmp_path: Path) -> None:
+    words = ["dataset=imagenet100lt", "dataset.rows=drawn", "progress=false"]
+    api.prepare(*words, source=imagenet_tree(tmp_path / "in"))
+    record = api.run(
+        "method=ce", *words, "recipe.steps.unit=iterations", "recipe.steps.amount=2",
+        "device=cpu", f"out={tmp_path / 'runs'}",
+    )  # fmt: skip
+    science = record.experiment.config
+    assert (science["backbone"]["name"], science["dataset"]["size"]) == ("resnet50", 224)
+    assert science["recipe"]["name"] == "r_imagenet_lt"
+    assert record.metrics.nll > 0

@@ -10,17 +10,18 @@ import yaml
 
 from benchmark.config import parse
 from benchmark.data.archives import open_archive
+from benchmark.data.class_names import readable_names
 from benchmark.data.imagenet100_lists import NAMES
 from benchmark.data.sets.cifar import Cifar
-from benchmark.data.sets.tinyimagenet import readable_names
 from benchmark.generation.modifiers import fault, names_class
 from benchmark.generation.prompts import clashes, load_modifiers, modifier_names, prompt_spec
+from benchmark.generation.trainer.captions import SCALES
 from synaug.embedded.fonts import DIGITS, MODIFIERS
 from tests.house import ROOT
 
 FOLDER = os.environ.get("SYNAUG_BENCH_TEST_DATA")
 SHIPPED = ROOT / "synaug" / "modifiers"
-GENERAL = {"digits", "general"}
+GENERAL = {"digits", "general", "looks"}
 # first synonyms of Tiny-ImageNet's words.txt, in the order of its WordNet ids
 TINY = """
 goldfish, European fire salamander, bullfrog, tailed frog, American alligator, boa constrictor,
@@ -126,6 +127,14 @@ def test_digit_words_are_words_the_embedded_generator_knows_and_opposites_never_
             words = set(modifier.split())
             assert words <= known
             assert not any(pair <= words for pair in opposites)
+
+
+def test_the_words_of_looks_are_those_that_captions_are_made_of() -> None:
+    known = {word for pair in SCALES.values() for word in pair}
+    for modifier in load_modifiers("looks", SHIPPED).words:
+        own = set(modifier.split())
+        assert own <= known
+        assert not any(set(pair) <= own for pair in SCALES.values())
 
 
 @pytest.mark.parametrize(("dataset", "name"), CHOSEN.items())

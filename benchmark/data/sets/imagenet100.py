@@ -4,31 +4,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
-
 from benchmark.config import PositiveInt
 from benchmark.data import imagenet100_lists as lists
-from benchmark.data import splits
+from benchmark.data import listed, splits
 from benchmark.data.archives import Archive, open_archive
 from benchmark.data.assemble import with_validation
 from benchmark.data.cards import IMAGENET_MEAN, IMAGENET_STD, Card
 from benchmark.data.dataset import Dataset, LongTailedData, PrepareReport
 from benchmark.data.groups import GE100, LE20, LT20
-from benchmark.data.imagenet100_lists import COUNTS, NAMES, WNIDS, Lists
-from benchmark.data.images import PROCESSING
+from benchmark.data.imagenet100_lists import COUNTS, NAMES, WNIDS
 from benchmark.data.keeping import PixelMode
-from benchmark.data.prepare import (
-    Reader,
-    build_report,
-    describe,
-    image_names,
-    report,
-    root_of,
-    stamp,
-)
-from benchmark.data.rows import Images, ImageTable
-from benchmark.data.splits import SplitInfo
-from benchmark.data.store import Store, StorePlan, find, require
+from benchmark.data.prepare import build_report, image_names, report, root_of
+from benchmark.data.row_lists import RowLists
+from benchmark.data.store import StorePlan, find, require
 from benchmark.data.streaming import modes
 from benchmark.errors import DataError, UsageError
 
@@ -36,6 +24,8 @@ RULES = {
     "published": "the rows of SDCLR's published ImageNet-100-LT lists",
     "drawn": "SDCLR's counts, rows drawn by a seeded permutation of each class's sorted files",
 }
+
+_INCOMPLETE = "give the complete ImageNet, or draw rows yourself: dataset.rows=drawn"
 
 
 class ImageNet100(Dataset):
@@ -108,10 +98,10 @@ class ImageNet100(Dataset):
                 where=self.config.name,
                 todo="give the folder that holds train/<wnid>/ and val/<wnid>/",
             )
-        with open_archive(source, skip_folder=_other_class) as archive:
+        with open_archive(source, skip_folder=listed.other_classes(WNIDS)) as archive:
             return build_report(self.config.name, self._plan(archive, chosen), progress)
 
-    def _published(self, split: str | None) -> Lists | None:
+    def _published(self, split: str | None) -> RowLists | None:
         if self.config.rows == "drawn":
             if split is not None:
                 raise UsageError(
@@ -129,32 +119,19 @@ class ImageNet100(Dataset):
             )
         return lists.read_published(Path(split))
 
-    def _plan(self, archive: Archive, chosen: Lists | None) -> StorePlan:
+    def _plan(self, archive: Archive, chosen: RowLists | None) -> StorePlan:
         names, config = image_names(archive), self.config
         prefix = root_of(archive, names, "train")
-        train, test = lists.class_files(archive, names, prefix)
-        found = (
-            lists.published(chosen, train, test, archive)
-            if chosen
-            else lists.drawn(train, test, COUNTS)
-        )
-        reader = Reader(archive, config.size, "RGB")
-        kept = {name: files for name, files in found.items() if name != "heldout"}
-        if config.keep_heldout:
-            kept["heldout"] = found["heldout"]
-        parts = tuple(
-            # rows that are only ever scored are packed in every mode
-            reader.part(name, dict(enumerate(files)),
-                        config.pixels if name in ("train", "heldout") else "packed")
-            for name, files in kept.items()
-        )  # fmt: skip
-        source = describe(archive, "as in the published lists" if chosen else "drawn, stream 0")
+        train, test = listed.class_files(archive, names, prefix, WNIDS, ("train", "val"))
+        if chosen:
+            found = listed.chosen_files(chosen, names, prefix, train, _INCOMPLETE)
+        else:
+            found = lists.drawn(train, WNIDS, COUNTS, lists.EXTRA, "imagenet100lt")
+            found["test"] = test
+        packing = listed.Packing(self._store_name, config.size, config.pixels, config.keep_heldout)
+        order = "as in the published lists" if chosen else "drawn, stream 0"
         facts = {"rows": config.rows, "lists": lists.SHA256 if chosen else {}}
-        facts |= modes.facts(config.pixels, "RGB")
-        return StorePlan(
-            self._store_name, config.size, parts, source, PROCESSING, facts, stamp(archive),
-            modes.listed_root(config.pixels, archive),
-        )  # fmt: skip
+        return listed.store_plan(archive, found, packing, order, facts)
 
     def load(self, seed: int) -> LongTailedData:
         """The same rows for every seed."""
@@ -163,36 +140,5 @@ class ImageNet100(Dataset):
         words = f"dataset={config.name}{modes.word(config.pixels)}"
         command = f"python -m benchmark prepare {words} source=PATH{lists_too}"
         store = require(self._store_name, command)
-        everything, labels = store.table("train"), store.labels("train")
-        train, val = everything, store.table("val") if config.val == "extra" else None
-        rows = np.arange(len(labels))
-        if config.val == "carve":
-            own = [np.flatnonzero(labels == label) for label in range(len(WNIDS))]
-            kept, taken = splits.carve(own, 0)
-            rows, val = np.concatenate(kept), everything.select(np.concatenate(taken))
-            train = everything.select(rows)
-        return LongTailedData(
-            card=self.card(seed),
-            train=train,
-            val=val,
-            heldout=self._heldout(store),
-            test=store.table("test"),
-            split=SplitInfo(
-                rule=config.rows,
-                replicate=0,
-                rule_hash=splits.rule_hash(config.rows, val=config.val, counts=list(COUNTS)),
-                rows_hash=splits.rows_hash(store.digests("train")[rows], labels[rows]),
-                source_hash=store.source_hash,
-            ),
-        )
-
-    def _heldout(self, store: Store) -> ImageTable:
-        if self.config.keep_heldout:
-            return store.table("heldout")
-        empty = Images(np.empty((0, self.config.size, self.config.size, 3), np.uint8))
-        return ImageTable(empty, np.empty(0, np.int64), np.empty(0, np.str_))
-
-
-def _other_class(folder: str) -> bool:
-    name = folder.rpartition("/")[2]
-    return name.startswith("n") and name[1:].isdigit() and name not in WNIDS
+        hashed = splits.rule_hash(config.rows, val=config.val, counts=list(COUNTS))
+        return listed.load(store, self.card(seed), config.val, config.rows, hashed)

@@ -11,6 +11,7 @@ from benchmark.data import profiles
 from benchmark.data.archives import Archive, open_archive
 from benchmark.data.assemble import Subset, from_store, with_validation
 from benchmark.data.cards import IMAGENET_MEAN, IMAGENET_STD, Card
+from benchmark.data.class_names import readable_names
 from benchmark.data.dataset import Dataset, LongTailedData, PrepareReport, refuse_split
 from benchmark.data.groups import LE20, LT20
 from benchmark.data.images import PROCESSING
@@ -203,13 +204,3 @@ def _test_files(archive: Archive, names: Sequence[str], prefix: str) -> dict[str
             )
         files.setdefault(wnid, []).append(name)
     return {wnid: sorted(own) for wnid, own in sorted(files.items())}
-
-
-def readable_names(archive: Archive, prefix: str) -> dict[str, str]:
-    """First names by WordNet id from classes.tsv or words.txt, if the archive has either."""
-    for file in ("classes.tsv", "words.txt"):
-        if prefix + file in archive.sizes:
-            lines = archive.read(prefix + file).decode("utf-8", "replace").splitlines()
-            rows = [line.partition("\t") for line in lines]
-            return {wnid: names.partition(",")[0].strip() for wnid, _, names in rows if names}
-    return {}

@@ -10,7 +10,9 @@ import numpy as np
 from PIL import Image
 
 from benchmark.data.archives import Limits, open_archive
+from benchmark.data.class_names import readable_names
 from benchmark.data.images import decode
+from benchmark.data.row_lists import read_lists
 from benchmark.data.sets import tinyimagenet
 from benchmark.data.store import Store
 from benchmark.generation.collections.layouts import list_images
@@ -34,9 +36,18 @@ def layout(data: bytes) -> None:
     """The images of an archive with their classes, and the facts of a Tiny-ImageNet."""
     with open_archive(file("layout.bin", data), limits=LIMITS) as found:
         names = [name for name in found.names if name.endswith(".png")]
-        tinyimagenet.readable_names(found, "")
+        readable_names(found, "")
         tinyimagenet._test_files(found, names, "")
         list_images(found, ClassNames(("cat", "dog", "val")))
+
+
+def row_list(data: bytes) -> None:
+    """A list of training rows: what is taken stays below the source, each row once."""
+    test = file("rows/test.txt", b"val/cat/9.JPEG 0\nval/dog/9.JPEG 1\n")
+    lists = read_lists({"train": file("rows/train.txt", data), "test": test})
+    names = [row.name for row in lists.rows["train"]]
+    assert lists.ids == ("cat", "dog") and len(set(names)) == len(names)
+    assert all(name.startswith("train/") and ".." not in name.split("/") for name in names)
 
 
 def image(data: bytes) -> None:
@@ -118,6 +129,12 @@ def _files() -> dict[str, bytes]:
     }  # fmt: skip
 
 
+def _rows() -> bytes:
+    return "".join(
+        f"train/{('cat', 'dog')[row % 2]}/{row}.JPEG {row % 2}\n" for row in range(9)
+    ).encode()
+
+
 def _zip() -> bytes:
     return packed([[name, data, zipfile.ZIP_DEFLATED, 0] for name, data in _files().items()])
 
@@ -136,6 +153,7 @@ TARGETS = (
     Target("zip", "zip", archive, lambda: [_zip()], ("zipfile",)),
     Target("tar", "tar", archive, lambda: [_tar("w"), _tar("w:gz"), _tar("w:xz")], ("tarfile",)),
     Target("layout_zip", "zip", layout, lambda: [_zip()]),
+    Target("row_list", "text", row_list, lambda: [_rows()]),
     Target("image", "bytes", image, _images, ("PIL",)),
     Target("store", "json", store, lambda: [_meta(_parts())]),
     Target("store_ids", "json", store_ids, lambda: [_parts()["ids"]]),
