@@ -14,7 +14,15 @@ from benchmark.errors import DataError
 from benchmark.files import has_text, write_bytes, write_text
 from benchmark.leaderboard import Table
 from benchmark.publishing import submission_tables
-from benchmark.report import across, blocks, grid_pages, method_pages, published, tables
+from benchmark.report import (
+    across,
+    blocks,
+    grid_pages,
+    method_pages,
+    published,
+    reproduction,
+    tables,
+)
 from benchmark.report.page import pages as page
 
 DEFAULT_OUT = Path("runs")
@@ -205,10 +213,17 @@ def collect(out: Path = DEFAULT_OUT, records_dir: Path = DEFAULT_RECORDS) -> lis
     return copied
 
 
-def all_records(records_dir: Path | None = None) -> list[records.Record]:
-    """The records of the leaderboards and of every grid that keeps its own."""
+def all_records(
+    records_dir: Path | None = None, boards: list[Table] | None = None
+) -> list[records.Record]:
+    """The records of the leaderboards and of every grid that keeps its own.
+
+    Args:
+        records_dir: see ``read_records``.
+        boards: the leaderboards of that folder, where they are at hand.
+    """
     folder = records_dir or default_records()
-    found = read_records(folder)
+    found = tables.records_of(boards) if boards is not None else read_records(folder)
     return [*found, *_grid_records()] if folder == DEFAULT_RECORDS else found
 
 
@@ -275,13 +290,17 @@ def report(
     """
     folder = records_dir or default_records()
     boards = boards if boards is not None else leaderboards(folder)
-    files = (tables.differing if check else tables.save)(tables.render(boards), tables_dir)
+    rendered = tables.render(boards)
+    if folder == DEFAULT_RECORDS:
+        rendered[tables.INDEX] += reproduction.link(BOARD, tables_dir)
+    files = (tables.differing if check else tables.save)(rendered, tables_dir)
     if pages is None:
         pages = DEFAULT_PAGES if folder == DEFAULT_RECORDS else ()
     found = tables.records_of(boards)
     texts = {path: blocks.render(path.read_text("utf-8"), found) for path in pages if path.exists()}
     if folder == DEFAULT_RECORDS:
         texts |= published.pages(BOARD, boards) | across.pages(BOARD, boards)
+        texts |= reproduction.pages(BOARD, boards)
         # methods are described from the tables as they are now
         grids = grid_results.results([*found, *_grid_records()])
         texts |= grid_pages.pages(grids) | method_pages.pages(tables_dir)

@@ -1,11 +1,13 @@
 """``run ... --dry-run``: what a command line would run, what of it is done, what the rest takes.
 
-With ``--write`` the runs are written to a file of jobs, which ``work`` runs.
+With ``--write`` the runs go to a file of jobs, which ``work`` runs. With ``--on`` the hours
+are those of a machine that nothing ran on.
 """
 
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from benchmark.errors import UsageError
 from benchmark.expansion import Expansions, Facts, Refused, expand_all
@@ -18,16 +20,22 @@ from benchmark.grid_run import (
     science,
     value_of,
 )
-from benchmark.grid_status import render, standing
+from benchmark.grid_status import Standing, render, standing
 from benchmark.grids import Cell, Grid, run_defaults
 from benchmark.jobs_file import jobs_of, write_jobs
 
+if TYPE_CHECKING:
+    from benchmark.machines import Machine
+
+ON = "--on"
 SWEEP = ("-m", "--multirun")
 WRITE = "--write"
 
 
 def dry_run(words: Sequence[str], width: int | None = None, jobs: Path | None = None) -> str:
     """A table of the experiments of a command line, of a grid or not; nothing is run.
+
+    Among the words may be ``--on MACHINE``.
 
     Args:
         words: as given to ``run``.
@@ -38,9 +46,25 @@ def dry_run(words: Sequence[str], width: int | None = None, jobs: Path | None = 
         UsageError: a word that cannot be meant, or no experiment that can be run.
         StorageError: the file cannot be written.
     """
+    words, machine = _take_on(words)
     found = plan(words) if is_grid(words) else swept(words)
-    text = render(standing(found), width)
+    now = standing(found)
+    text = render(now, width) if machine is None else _on(now, machine, width)
     return f"{text}\n{_written(found, jobs)}" if jobs else text
+
+
+def _take_on(words: Sequence[str]) -> "tuple[list[str], Machine | None]":
+    if not any(word.partition("=")[0] == ON for word in words):
+        return list(words), None
+    from benchmark.on_machine import take_on
+
+    return take_on(words)
+
+
+def _on(found: Standing, machine: "Machine", width: int | None) -> str:
+    from benchmark.on_machine import render as render_on
+
+    return render_on(found.plan, found.unfinished, found.of("finished"), machine, width)
 
 
 def _written(found: Plan, path: Path) -> str:

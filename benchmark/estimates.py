@@ -114,13 +114,25 @@ class Estimate:
 
 
 @dataclass(frozen=True)
-class _Draw:
-    """Images of one pool that are still to be drawn, and what that takes."""
+class Draw:
+    """Images of one pool that are still to be drawn, and what that takes.
 
-    generator: str
-    image_size: int
+    Attributes:
+        facts: of an experiment that asks for them.
+        images: how many.
+        calls: network calls of the images and of fitting.
+        fit_calls: of fitting the generator before.
+    """
+
+    facts: Facts
     images: int
     calls: int
+    fit_calls: int
+
+    @property
+    def size(self) -> float:
+        """Bytes of the images on disk, where none of them was ever weighed."""
+        return self.images * BYTES_PER_PIXEL * self.facts.image_size**2
 
 
 def estimate(
@@ -130,19 +142,17 @@ def estimate(
     times = [rates.training(facts) for facts, _ in missing]
     seconds = [time for time in times if time is not None]
     images, size, unknown = 0, 0.0, len(times) - len(seconds)
-    for draw in _to_draw(missing, done):
+    for draw in to_draw(missing, done):
         images += draw.images
-        like = BYTES_PER_PIXEL * draw.image_size**2
-        size += draw.images * rates.of_image.get(draw.generator, like)
-        time = rates.drawing(draw.generator, draw.calls)
+        weighed = rates.of_image.get(draw.facts.generator)
+        size += draw.size if weighed is None else draw.images * weighed
+        time = rates.drawing(draw.facts.generator, draw.calls)
         unknown += time is None
         seconds.append(time or 0.0)
     return Estimate(math.fsum(seconds), images, size / 1e9, unknown)
 
 
-def _to_draw(
-    missing: Sequence[tuple[Facts, int]], done: Sequence[tuple[Facts, int]]
-) -> list[_Draw]:
+def to_draw(missing: Sequence[tuple[Facts, int]], done: Sequence[tuple[Facts, int]]) -> list[Draw]:
     """What each pool lacks: of every class the most that a run asks for, less what is there."""
     drawn: dict[object, tuple[int, ...]] = {}
     for facts, seed in done:
@@ -170,6 +180,6 @@ def _most(first: Sequence[int], second: Sequence[int]) -> tuple[int, ...]:
     return tuple(max(pair) for pair in zip_longest(first, second, fillvalue=0))
 
 
-def _draw(facts: Facts, images: int, fitted: bool) -> _Draw:
-    calls = math.ceil(facts.calls * images / facts.images) + (0 if fitted else facts.fit_calls)
-    return _Draw(facts.generator, facts.image_size, images, calls)
+def _draw(facts: Facts, images: int, fitted: bool) -> Draw:
+    fit = 0 if fitted else facts.fit_calls
+    return Draw(facts, images, math.ceil(facts.calls * images / facts.images) + fit, fit)

@@ -71,7 +71,7 @@ class Expansions:
 
     def __init__(self, folder: Path | None = None) -> None:
         self._path = (folder or cache_root()) / "expansions.json"
-        self._key = _state()
+        self._key = state()
         self._known = _read(self._path, self._key)
         self._changed = False
 
@@ -121,21 +121,31 @@ def _parsed(values: dict[str, Any]) -> Facts:
     return Facts(**values | {"add": tuple(values["add"])})
 
 
-def _state() -> str:
-    """A hash of all that the facts follow from besides the words."""
+def state(*modules: str) -> str:
+    """A hash of all that follows from words besides them: source, files, prepared data.
+
+    Args:
+        modules: further ones that the caller's answer hangs on.
+    """
     entries = [
         entry
         for registry in (COMPONENTS, DATASETS, GENERATORS, BACKBONES)
         for entry in registry.entries.values()
     ]
-    modules = sorted({entry.target.partition(":")[0] for entry in entries})
+    targets = sorted({entry.target.partition(":")[0] for entry in entries})
     known = sorted([entry.name, entry.target, entry.origin] for entry in entries)
     files = [
-        *(path for path in config_dir().rglob("*.yaml") if path.parent.name != "grid"),
+        *(path for path in config_dir().rglob("*.yaml") if not _of_no_run(path)),
         *(path for name in COMPONENT_PACKAGES for path in (PACKAGE.parent / name).rglob("*.yaml")),
         *data_dir().glob("*/*"),
     ]
-    return content_hash([source_hash(__name__, *modules), known, *map(_stamp, sorted(files))])
+    code = source_hash(__name__, *modules, *targets)
+    return content_hash([code, known, *map(_stamp, sorted(files))])
+
+
+def _of_no_run(path: Path) -> bool:
+    """Whether no experiment hangs on a configuration: grids name them, machines only run them."""
+    return path.parent.name == "grid" or path.name == "machines.yaml"
 
 
 def _stamp(path: Path) -> list[object]:

@@ -89,7 +89,7 @@ def stored(folder: Path, key: str, facts: dict[str, object]) -> Expansions:
 def test_facts_of_another_state_are_not_taken(tmp_path: Path) -> None:
     line = json.dumps(list(CE))
     known = {line: asdict(make_facts())}
-    assert stored(tmp_path, expansion._state(), known).knows(CE)
+    assert stored(tmp_path, expansion.state(), known).knows(CE)
     assert not stored(tmp_path, "another", known).knows(CE)
 
 
@@ -101,7 +101,7 @@ def test_facts_of_another_state_are_not_taken(tmp_path: Path) -> None:
 )  # fmt: skip
 def test_a_damaged_cache_is_made_again(text: str, tmp_path: Path) -> None:
     path = tmp_path / "expansions.json"
-    path.write_bytes(text.replace("KEY", json.dumps(expansion._state())).encode("latin-1"))
+    path.write_bytes(text.replace("KEY", json.dumps(expansion.state())).encode("latin-1"))
     with Expansions(tmp_path) as known:
         assert not known.knows([])
         known._known[json.dumps(["a"])] = make_facts()
@@ -136,7 +136,7 @@ def copied(tmp_path: Path) -> Path:
 
 
 def state(root: Path) -> str:
-    code = "from benchmark import expansion; print(expansion._state())"
+    code = "from benchmark import expansion; print(expansion.state())"
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=root,
         env=os.environ | {"PYTHONPATH": str(root), "SYNAUG_BENCH_CACHE": str(root / "cache")},
