@@ -7,6 +7,7 @@ import torch
 from baselines.mixing import beta_sample, pasted, permuted_targets, random_box
 from benchmark.component import Batch, Citation, Component, Step, space
 from benchmark.config import PositiveFloat, Probability
+from benchmark.transfers import to_device
 
 
 class CutMix(Component):
@@ -52,7 +53,8 @@ class CutMix(Component):
         rng = step.rng(f"mix/{self.name}")
         if float(torch.rand(1, generator=rng)) >= self.config.probability:
             return batch
-        order = torch.randperm(len(batch.images), generator=rng).to(batch.images.device)
+        order = torch.randperm(len(batch.images), generator=rng)
+        order = to_device(order, batch.images.device)
         height, width = batch.images.shape[-2:]
         rows, columns = random_box(height, width, beta_sample(self.config.alpha, rng), rng)
         images, kept = pasted(batch.images, batch.images[order], rows, columns)

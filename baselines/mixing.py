@@ -52,7 +52,7 @@ def pasted(images: Tensor, others: Tensor, rows: slice, columns: slice) -> tuple
     made[:, :, rows, columns] = others[:, :, rows, columns]
     height, width = images.shape[-2:]
     share = (rows.stop - rows.start) * (columns.stop - columns.start) / (height * width)
-    return made, torch.tensor(1 - share, device=images.device)
+    return made, torch.full((), 1 - share, device=images.device)
 
 
 def permuted_targets(

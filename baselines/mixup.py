@@ -7,6 +7,7 @@ import torch
 from baselines.mixing import beta_sample, blend, permuted_targets
 from benchmark.component import Batch, Citation, Component, Step, space
 from benchmark.config import PositiveFloat
+from benchmark.transfers import to_device
 
 
 class Mixup(Component):
@@ -47,7 +48,8 @@ class Mixup(Component):
     def mix(self, batch: Batch, aux: Batch | None, step: Step) -> Batch:
         """Blend the batch with a permutation of itself."""
         rng = step.rng(f"mix/{self.name}")
-        share = torch.tensor(beta_sample(self.config.alpha, rng), device=batch.images.device)
-        order = torch.randperm(len(batch.images), generator=rng).to(batch.images.device)
+        device = batch.images.device
+        share = torch.full((), beta_sample(self.config.alpha, rng), device=device)
+        order = to_device(torch.randperm(len(batch.images), generator=rng), device)
         images = blend(batch.images, batch.images[order], share)
         return batch.mixed(images, permuted_targets(batch.targets, order), share)

@@ -11,6 +11,7 @@ from baselines.class_prior import counts_tensor
 from baselines.mixing import beta_sample, blend, permuted_targets
 from benchmark.component import Batch, Citation, Component, Prior, Step, space
 from benchmark.config import PositiveFloat, Probability
+from benchmark.transfers import to_device
 
 
 def label_share(share: Tensor, own: Tensor, other: Tensor, kappa: float, tau: float) -> Tensor:
@@ -80,8 +81,8 @@ class Remix(Component):
     def mix(self, batch: Batch, aux: Batch | None, step: Step) -> Batch:
         """Blend the batch with a permutation of itself, labels by class counts."""
         rng, device = step.rng(f"mix/{self.name}"), batch.images.device
-        share = torch.tensor(beta_sample(self.config.alpha, rng), device=device)
-        order = torch.randperm(len(batch.images), generator=rng).to(device)
+        share = torch.full((), beta_sample(self.config.alpha, rng), device=device)
+        order = to_device(torch.randperm(len(batch.images), generator=rng), device)
         images = blend(batch.images, batch.images[order], share)
         sizes = counts_tensor(step.task.counts(self.config.prior), device)[batch.labels]
         own = label_share(share, sizes, sizes[order], self.config.kappa, self.config.tau)

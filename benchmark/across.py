@@ -7,8 +7,6 @@ with at least three seeds; of the others it is said what they lack.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from scipy import stats as scipy_stats
-
 from benchmark import stats
 from benchmark.leaderboard import Row, Table
 from benchmark.record_models import TRACKS, Track
@@ -143,7 +141,7 @@ def _ranks(rows: Rows, shared: Sequence[tuple[Track, str]]) -> dict[tuple[Track,
     for track in TRACKS:
         keys = [key for key in shared if key[0] == track]
         means = [-round(rows[key][0].accuracy.mean, _DECIMALS) for key in keys]
-        found |= dict(zip(keys, map(float, scipy_stats.rankdata(means)), strict=True))
+        found |= dict(zip(keys, stats.ranks(means).tolist(), strict=True))
     return found
 
 

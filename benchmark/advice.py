@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from benchmark import effects, power, stats
+from benchmark.all_pairs import Matrix, rank_ranges
 from benchmark.candidates import DECIMALS, Candidate
 from benchmark.cell_comparison import against, gap, row_error, spread, told_apart
 from benchmark.effects import Improvement
@@ -124,7 +125,7 @@ def advise(candidates: Sequence[Candidate], plain: Candidate) -> Advice:
         plain=plain,
         best=best,
         rivals=rivals,
-        ranks=dict(zip([each.name for each in able], stats.rank_ranges(higher), strict=True)),
+        ranks=dict(zip([each.name for each in able], rank_ranges(higher), strict=True)),
         gain=gain,
         gain_p=gain_p,
         gain_of_rows=row_error(best, plain) if gain else None,
@@ -158,7 +159,7 @@ def _tail(able: Sequence[Candidate]) -> Candidate | None:
 
 
 def _rivals(
-    able: Sequence[Candidate], best: int, higher: stats.Matrix, pooled: tuple[float, int]
+    able: Sequence[Candidate], best: int, higher: Matrix, pooled: tuple[float, int]
 ) -> tuple[Rival, ...]:
     first = able[best]
     rivals = [

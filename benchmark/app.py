@@ -6,16 +6,15 @@ from collections.abc import Sequence
 import hydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
-from rich.console import Console
 
-from benchmark import compose, errors, records
+from benchmark import compose, errors, finished, records
 from benchmark.dry_run import SWEEP, swept
 from benchmark.experiment import resolve
 from benchmark.grid_run import checked_launcher
 from benchmark.grid_status import to_run
-from benchmark.launching import run_composed
+from benchmark.launching import run_beside, run_composed
 from benchmark.paths import config_dir
-from benchmark.report.console import console_table
+from benchmark.report.console import show_runs
 from benchmark.runner import RECORD
 from benchmark.sweeps import run_plan
 
@@ -39,7 +38,10 @@ def main(args: Sequence[str]) -> int:
         for flag in set(flags) - set(SWEEP):
             raise errors.UsageError("Expected no flag but -m in a sweep", where=flag)
         return _sweep(words)
-    _check(words, flags)
+    _refuse_launcher(words)
+    if flags:
+        compose.check_overrides([word for word in words if word not in flags and "=" in word])
+        return _by_hydra(words)
     return _single(words)
 
 
@@ -47,12 +49,22 @@ def _sweep(words: Sequence[str]) -> int:
     found = swept(words)
     code = run_plan(found, to_run(found))
     paths = [point.folder(found.out) / RECORD for point in found.points]
-    _show([records.load(path) for path in paths if path.exists()])
+    show_runs([records.load(path) for path in paths if path.exists()])
     return code
 
 
 def _single(words: Sequence[str]) -> int:
-    """One experiment, or what else Hydra does with its flags."""
+    """One experiment, composed once."""
+    asked = compose.settings(words)
+    again = (resolve(asked).folder / RECORD).exists()
+    show_runs(run_beside(asked))
+    if again:
+        finished.remember(words)
+    return 0
+
+
+def _by_hydra(words: Sequence[str]) -> int:
+    """What Hydra does with its flags, such as showing the configuration."""
     done: list[records.Record] = []
     failed: list[Exception] = []
 
@@ -67,17 +79,11 @@ def _single(words: Sequence[str]) -> int:
     app()
     if failed:
         raise failed[0]
-    _show(done)
+    show_runs(done)
     return 0
 
 
-def _show(found: Sequence[records.Record]) -> None:
-    if found:
-        Console().print(console_table(list(found)))
-
-
-def _check(words: Sequence[str], flags: Sequence[str]) -> None:
-    """Refuse the words of a single run before it starts, each error in one line."""
+def _refuse_launcher(words: Sequence[str]) -> None:
     launcher = checked_launcher(words)
     if launcher:
         raise errors.UsageError(
@@ -85,7 +91,3 @@ def _check(words: Sequence[str], flags: Sequence[str]) -> None:
             where=" ".join(launcher),
             todo="put -m before the words of a sweep",
         )
-    if flags:
-        compose.check_overrides([word for word in words if word not in flags and "=" in word])
-    else:
-        resolve(compose.settings(words))

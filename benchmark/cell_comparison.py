@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark import stats
+from benchmark.all_pairs import Matrix
 from benchmark.candidates import DECIMALS, Candidate
 from benchmark.stats import Difference
 
@@ -47,7 +48,7 @@ def gap(first: Candidate, second: Candidate, pooled: tuple[float, int]) -> Diffe
     return replace(own, half_width=width, p=stats.p_value(own.mean, error, pooled[1]))
 
 
-def told_apart(able: Sequence[Candidate], pooled: tuple[float, int]) -> stats.Matrix:
+def told_apart(able: Sequence[Candidate], pooled: tuple[float, int]) -> Matrix:
     """[i][j] is true if cell i is higher than cell j, by Holm's correction over all pairs."""
     pairs = list(combinations(range(len(able)), 2))
     gaps = [gap(able[i], able[j], pooled) for i, j in pairs]

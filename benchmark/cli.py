@@ -63,6 +63,14 @@ def _run(args: Sequence[str]) -> int:
         from benchmark.grid_jobs import run_grid
 
         return run_grid(args)
+    from benchmark.finished import finished
+
+    done = finished(args)
+    if done:
+        from benchmark.report.console import show_runs
+
+        show_runs([done])
+        return 0
     from benchmark.app import main as app
 
     return app(list(args))

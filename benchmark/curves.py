@@ -40,14 +40,7 @@ class Curve:
             self._epoch(lr, step)
 
     def _epoch(self, lr: float, step: Step) -> None:
-        loss = float(self.sum / self.count)
-        if not math.isfinite(loss):
-            self.close()
-            raise Diverged(
-                f"The loss became {loss} in epoch {step.epoch + 1} of stage '{step.stage.name}'",
-                where=self.job.folder,
-                todo="lower recipe.optimizer.lr, or use recipe.precision=fp32",
-            )
+        loss = self._finite(float(self.sum / self.count), step)
         speed = self.images / max(time.perf_counter() - self.begun, 1e-9)
         row = {"stage": step.stage.name, "epoch": step.epoch + 1, "step": step.index + 1,
                "loss": round(loss, 6), "lr": lr, "images_per_s": round(speed, 1)}  # fmt: skip
@@ -57,9 +50,24 @@ class Curve:
         self.sum, self.count, self.images = torch.zeros_like(self.sum), 0, 0
         self.begun = time.perf_counter()
 
-    def keep(self, progress: Progress) -> None:
-        """Keep the epoch's sums with the run's state."""
-        progress.loss_sum, progress.loss_count = float(self.sum), self.count
+    def _finite(self, loss: float, step: Step) -> float:
+        if math.isfinite(loss):
+            return loss
+        self.close()
+        raise Diverged(
+            f"The loss became {loss} in epoch {step.epoch + 1} of stage '{step.stage.name}'",
+            where=self.job.folder,
+            todo="lower recipe.optimizer.lr, or use recipe.precision=fp32",
+        )
+
+    def keep(self, step: Step) -> None:
+        """Keep the epoch's sums with the run's state, which is about to be saved.
+
+        Raises:
+            Diverged: a loss of the epoch was not finite.
+        """
+        self.progress.loss_sum = self._finite(float(self.sum), step)
+        self.progress.loss_count = self.count
 
     def close(self) -> None:
         """Remove the bar."""

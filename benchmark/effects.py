@@ -10,7 +10,9 @@ from itertools import product
 from typing import Literal
 
 import numpy as np
-from scipy import stats as scipy_stats
+
+# not scipy.stats, whose import takes longer than most verbs run
+from scipy import special
 
 from benchmark import stats
 from benchmark.stats import ALPHA, MIN_SEEDS, P_DECIMALS, Design, Values
@@ -75,14 +77,18 @@ def _seeds(n: int) -> str:
 
 
 def _bounds(wins: int, n: int) -> tuple[float, float]:
-    found = scipy_stats.binomtest(wins, n).proportion_ci(stats.LEVEL, method="exact")
-    return round(float(found.low), P_DECIMALS), round(float(found.high), P_DECIMALS)
+    """The exact interval (Clopper and Pearson 1934) of a share."""
+    tail = (1 - stats.LEVEL) / 2
+    low = special.betaincinv(wins, n - wins + 1, tail) if wins else 0.0
+    high = special.betaincinv(wins + 1, n - wins, 1 - tail) if wins < n else 1.0
+    return round(float(low), P_DECIMALS), round(float(high), P_DECIMALS)
 
 
 def _sign_test(wins: int, decided: int) -> float:
-    if not decided:
-        return 1.0
-    return round(float(scipy_stats.binomtest(wins, decided).pvalue), P_DECIMALS)
+    """Twice the smaller tail of a fair coin's wins, the outcome included."""
+    fewer = min(wins, decided - wins)
+    tail: float = sum(math.comb(decided, k) for k in range(fewer + 1)) / 2**decided
+    return round(min(1.0, 2 * tail), P_DECIMALS)
 
 
 def unpaired_improvement(first: Values, second: Values) -> Improvement | None:
@@ -114,7 +120,7 @@ def _rank_test(xs: list[float], ys: list[float]) -> float:
 
     Own code since ``scipy`` has exact p-values without ties only, and accuracies often tie.
     """
-    ranks = np.rint(2 * scipy_stats.rankdata([*xs, *ys])).astype(int)
+    ranks = np.rint(2 * stats.ranks([*xs, *ys])).astype(int)
     # ways[k, s]: sets of k values whose doubled ranks add up to s
     ways = np.zeros((len(xs) + 1, int(ranks.sum()) + 1))
     ways[0, 0] = 1
@@ -184,7 +190,7 @@ def tost(difference: float, error: float, df: int, margin: float) -> Equivalence
 def _one_sided(distance: float, error: float, df: int) -> float:
     if error == 0:
         return float(round(distance, _DECIMALS) <= 0)
-    return round(float(scipy_stats.t.sf(distance / error, df)), P_DECIMALS)
+    return round(float(special.stdtr(df, -distance / error)), P_DECIMALS)
 
 
 def untested(difference: float, margin: float) -> Equivalence:

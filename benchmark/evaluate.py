@@ -7,9 +7,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from benchmark.data.augmentation import pad_images
-from benchmark.memory import Halving
+from benchmark.data.augmentation import unpadded
+from benchmark.memory import Halving, rows_in_cache
 from benchmark.team import ALONE, Team
+from benchmark.transfers import to_device
 
 BATCH = 500
 
@@ -34,15 +35,16 @@ def logits(
     net.eval()
 
     def scores(part: Tensor) -> Tensor:
-        padded = pad_images(part.to(device), 0, mean, std)
-        found: Tensor = net(padded.normalise(padded.buffer)).float()
-        return found.cpu()
+        shown = unpadded(to_device(part, device), mean, std)
+        found: Tensor = net(shown.normalise(shown.buffer)).float()
+        return found
 
-    forward, found = Halving(scores), []
+    forward, found = Halving(scores, rows_in_cache(images.shape[1], device)), []
     for start in _own_starts(len(images), team):
         part = np.ascontiguousarray(images[start : start + BATCH])
-        found.append(forward(torch.from_numpy(part)).numpy())
-    own = np.concatenate(found) if found else np.zeros((0, 0), np.float32)
+        found.append(forward(torch.from_numpy(part)))
+    # read once: reading each batch would leave a GPU idle while the next one is made
+    own = torch.cat(found).cpu().numpy() if found else np.zeros((0, 0), np.float32)
     return team.rows_of_all(own)
 
 

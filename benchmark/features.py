@@ -9,7 +9,7 @@ from torch import Tensor
 
 from benchmark.component import Batch, Net, Step
 from benchmark.data.batches import TrainSet
-from benchmark.memory import Halving
+from benchmark.memory import Halving, rows_in_cache
 
 BATCH = 500
 
@@ -78,5 +78,8 @@ def _features(net: Net, rows: TrainSet, rng: torch.Generator) -> Iterator[Tensor
     forward = Halving(net.features)
     for start in range(0, len(rows), BATCH):
         batch = rows.batch(torch.arange(start, min(start + BATCH, len(rows))), rng)
-        with net.origins_of(batch):
-            yield forward(batch.images).float()
+        at_once = rows_in_cache(batch.images.shape[-1], batch.images.device) or BATCH
+        for first in range(0, len(batch.index), at_once):
+            piece = batch.piece(slice(first, first + at_once))
+            with net.origins_of(piece):
+                yield forward(piece.images).float()

@@ -5,13 +5,14 @@ What was computed by other code is never taken for the same; a change elsewhere 
 
 import ast
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
 from benchmark.registry import COMPONENT_PACKAGES
 from benchmark.source import module_path
 
+_BLOCKS = ("body", "orelse", "handlers", "finalbody", "cases")
 OURS = frozenset({"benchmark", *COMPONENT_PACKAGES})
 
 
@@ -42,11 +43,17 @@ def _closure(modules: Iterable[str], packages: frozenset[str]) -> dict[str, Path
     return found
 
 
-def _imports(path: Path) -> Iterator[str]:
+@cache
+def _imports(path: Path) -> tuple[str, ...]:
     """Modules that a file imports, wherever in it; names that are none fall out later."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    waiting: list[ast.AST] = [ast.parse(path.read_text(encoding="utf-8"))]
+    found: list[str] = []
+    while waiting:
+        node = waiting.pop()
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            found += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            yield node.module
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+            found += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        # expressions, most of a file, hold no imports
+        waiting += [each for block in _BLOCKS for each in getattr(node, block, ())]
+    return tuple(found)

@@ -43,18 +43,22 @@ class JobResult:
 
 
 def run_composed(values: DictConfig, overrides: Sequence[str] = ()) -> "list[Record]":
-    """Run a composed experiment after the ones it is printed beside.
+    """Run a composed experiment after the ones it is printed beside; see ``run_beside``."""
+    plain = OmegaConf.to_container(values, resolve=True)
+    assert isinstance(plain, dict)
+    return run_beside(compose.from_values(plain, tuple(overrides)))  # type: ignore[arg-type]
+
+
+def run_beside(main: compose.Settings) -> "list[Record]":
+    """Run an experiment after the ones it is printed beside.
 
     Raises:
-        BenchError: what stops it.
+        BenchError: what stops it; what can be told before is told before any of them begins.
     """
     from benchmark.experiment import resolve
     from benchmark.runner import preflight, run_experiment
 
-    plain = OmegaConf.to_container(values, resolve=True)
-    assert isinstance(plain, dict)
-    main = compose.from_values(plain, tuple(overrides))  # type: ignore[arg-type]
-    others = [compose.settings(_instead(overrides, name)) for name in main.plumbing.beside]
+    others = [compose.settings(_instead(main.overrides, name)) for name in main.plumbing.beside]
     experiments = [resolve(settings) for settings in (*others, main)]
     for experiment in experiments:
         preflight(experiment)

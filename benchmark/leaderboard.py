@@ -4,6 +4,7 @@ A table holds the records of one key (``table_key``).
 Tracks are ranked within and shown across. Rows with fewer than three seeds stay unranked.
 """
 
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -11,6 +12,7 @@ from itertools import groupby
 from typing import Any, Literal
 
 from benchmark import stats
+from benchmark.all_pairs import compare_all, letters, rank_ranges
 from benchmark.errors import IntegrityError, UsageError, unknown
 from benchmark.metrics import GROUPS
 from benchmark.record_models import TRACKS, Design, Record, Track
@@ -120,6 +122,11 @@ class Table:
     design: Design
     reference: Row | None
     rows: tuple[Row, ...]
+
+    @cached_property
+    def ranked(self) -> Counter[Track]:
+        """Rows that have a rank, by track."""
+        return Counter(row.track for row in self.rows if row.ranks is not None)
 
 
 def build(
@@ -275,8 +282,8 @@ def _ranked(rows: list[Row], design: Design) -> list[Row]:
     for track in TRACKS:
         able = [row for row in rows if row.track == track and row.accuracy.n >= stats.MIN_SEEDS]
         able.sort(key=_place)
-        higher = stats.compare_all([row.values for row in able], design)
-        shown = zip(able, stats.rank_ranges(higher), stats.letters(higher), strict=True)
+        higher = compare_all([row.values for row in able], design)
+        shown = zip(able, rank_ranges(higher), letters(higher), strict=True)
         done |= {row.hash: replace(row, ranks=ranks, letters=text) for row, ranks, text in shown}
     return [done.get(row.hash, row) for row in rows]
 

@@ -1,4 +1,7 @@
-"""Running out of memory: how it shows, and forward passes in smaller batches where it does."""
+"""Running out of memory: how it shows, and forward passes in smaller batches where it does.
+
+And how many images a forward pass takes best where memory is no matter.
+"""
 
 import gc
 from collections.abc import Callable
@@ -20,6 +23,8 @@ SIGNS = (
     "could not create a primitive",
     "std::bad_alloc",
 )
+# on a CPU the outputs of a layer then stay in the cache: 100 images of 32 pixels
+CACHE_PIXELS, FEWEST = 100 * 32 * 32, 8
 
 
 class OutOfMemory(BenchError):
@@ -40,6 +45,14 @@ def tidy() -> None:
         torch.cuda.empty_cache()
 
 
+def rows_in_cache(size: int, device: torch.device) -> int | None:
+    """Images of ``size`` pixels a side that a forward pass takes fastest; None for all there are.
+
+    Measured in docs/speed.md.
+    """
+    return None if device.type != "cpu" else max(FEWEST, CACHE_PIXELS // size**2)
+
+
 class Halving:
     """A forward pass in evaluation mode that takes fewer rows at once where memory is short.
 
@@ -47,11 +60,12 @@ class Halving:
 
     Args:
         forward: rows (n, ...) to rows (n, ...).
+        limit: the most rows to take at once to begin with; None takes all.
     """
 
-    def __init__(self, forward: Callable[[Tensor], Tensor]) -> None:
+    def __init__(self, forward: Callable[[Tensor], Tensor], limit: int | None = None) -> None:
         self.forward = forward
-        self.limit: int | None = None
+        self.limit = limit
 
     def __call__(self, images: Tensor) -> Tensor:
         """The output for all rows.

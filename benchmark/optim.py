@@ -1,6 +1,6 @@
 """Optimiser and learning-rate schedule, by timm's factories."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -28,24 +28,43 @@ def make_optimizer(
     Raises:
         UsageError: a name timm does not know.
     """
-    # timm calls SGD without Nesterov "momentum"
-    name = "momentum" if config.name == "sgd" and not config.nesterov else config.name
+    groups = list(parameters)
     try:
-        optimizer: torch.optim.Optimizer = create_optimizer_v2(
-            list(parameters),
-            opt=name,
-            lr=config.lr,
-            weight_decay=config.weight_decay,
-            momentum=config.momentum,
-            filter_bias_and_bn=False,
-        )
+        optimizer = _create(groups, config)
+        return _create(groups, config, fused=True) if fusible(optimizer) else optimizer
     except (ValueError, AssertionError) as error:
         raise UsageError(
             f"Unknown optimiser '{config.name}': {error}",
             where="recipe.optimizer.name",
             todo="use sgd or adamw",
         ) from error
+
+
+def _create(
+    groups: Sequence[nn.Parameter | dict[str, Any]], config: OptimizerConfig, **more: Any
+) -> torch.optim.Optimizer:
+    # timm calls SGD without Nesterov "momentum"
+    name = "momentum" if config.name == "sgd" and not config.nesterov else config.name
+    optimizer: torch.optim.Optimizer = create_optimizer_v2(
+        # torch writes its defaults into the groups it is given
+        [dict(group) if isinstance(group, dict) else group for group in groups],
+        opt=name,
+        lr=config.lr,
+        weight_decay=config.weight_decay,
+        momentum=config.momentum,
+        filter_bias_and_bn=False,
+        **more,
+    )
     return optimizer
+
+
+def fusible(optimizer: torch.optim.Optimizer, devices: tuple[str, ...] = ("cuda",)) -> bool:
+    """Whether one kernel can update all parameters, which are all on one of ``devices``.
+
+    On a CPU an update is a thousandth of a step, and its rounding would change with it.
+    """
+    parameters = [each for group in optimizer.param_groups for each in group["params"]]
+    return "fused" in optimizer.defaults and all(each.device.type in devices for each in parameters)
 
 
 class Schedule:

@@ -12,6 +12,7 @@ from benchmark.errors import BenchError, DataError, IntegrityError
 from benchmark.files import layout_json, sha256_file, write_text
 from benchmark.metrics import Predictions
 from benchmark.migrations import migrate
+from benchmark.progress import Tracker
 from benchmark.record_models import Record, close
 
 __all__ = ["Record", "dumps", "find", "load", "loads", "recompute", "save", "verify"]
@@ -110,11 +111,14 @@ def find(root: Path, pattern: str = "record.json") -> Iterator[tuple[Path, Recor
         root: the folder; it need not exist.
         pattern: of file names.
     """
-    for path in sorted(root.rglob(pattern)):
-        try:
-            yield path, load(path)
-        except BenchError as error:
-            yield path, error
+    paths = sorted(root.rglob(pattern))
+    with Tracker("reading", len(paths), "records") as bar:
+        for path in paths:
+            try:
+                yield path, load(path)
+            except BenchError as error:
+                yield path, error
+            bar.advance()
 
 
 def recompute(record: Record, predictions: Predictions) -> list[str]:

@@ -9,22 +9,27 @@ over all rows.
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Literal
 
 import numpy as np
-from scipy import stats
+from numpy.typing import NDArray
+
+# not scipy.stats, whose import takes longer than most verbs run
+from scipy import special
+
+from benchmark import dunnett
 
 LEVEL = 0.95
 ALPHA = 0.05
 MIN_SEEDS = 3
 P_DECIMALS = 6
-# Dunnett's p-value comes from a numerical integral that is good to about four decimals.
-DUNNETT_DECIMALS = 3
-_NOISE_DECIMALS = 12
+DUNNETT_DECIMALS = 5
+NOISE_DECIMALS = 12
 
 Values = Mapping[int, float]
 Design = Literal["independent", "blocked"]
-Matrix = list[list[bool]]
+Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -63,13 +68,14 @@ def mean(values: Sequence[float]) -> float:
 def variance(values: Sequence[float]) -> float:
     """The unbiased variance of at least two values; rounding noise counts as 0."""
     centre = mean(values)
-    spread = [round(value - centre, _NOISE_DECIMALS) for value in values]
+    spread = [round(value - centre, NOISE_DECIMALS) for value in values]
     return math.fsum(value * value for value in spread) / (len(values) - 1)
 
 
+@cache
 def t_quantile(df: int, level: float = LEVEL) -> float:
     """The two-sided quantile of Student's t for a degree of freedom of at least 1."""
-    return float(stats.t.ppf((1 + level) / 2, df))
+    return float(special.stdtrit(df, (1 + level) / 2))
 
 
 def half_width(values: Sequence[float], level: float = LEVEL) -> float | None:
@@ -90,8 +96,8 @@ def p_value(difference: float, error: float, df: int) -> float:
     Without any spread, an exact tie gives 1 and anything else 0.
     """
     if error == 0:
-        return float(round(difference, _NOISE_DECIMALS) == 0)
-    return round(float(2 * stats.t.sf(abs(difference) / error, df)), P_DECIMALS)
+        return float(round(difference, NOISE_DECIMALS) == 0)
+    return round(float(2 * special.stdtr(df, -abs(difference) / error)), P_DECIMALS)
 
 
 def paired(first: Values, second: Values) -> Difference | None:
@@ -100,7 +106,7 @@ def paired(first: Values, second: Values) -> Difference | None:
     if not seeds:
         return None
     gaps = [first[seed] - second[seed] for seed in seeds]
-    wins = sum(round(gap, _NOISE_DECIMALS) > 0 for gap in gaps)
+    wins = sum(round(gap, NOISE_DECIMALS) > 0 for gap in gaps)
     if len(gaps) < MIN_SEEDS:
         return Difference(mean(gaps), half_width(gaps), wins, len(gaps), 1.0)
     error = math.sqrt(variance(gaps) / len(gaps))
@@ -125,7 +131,7 @@ def unpaired(first: Values, second: Values, pooled: tuple[float, int]) -> Differ
     """
     gap = mean(list(first.values())) - mean(list(second.values()))
     common = first.keys() & second.keys()
-    wins = sum(round(first[seed] - second[seed], _NOISE_DECIMALS) > 0 for seed in common)
+    wins = sum(round(first[seed] - second[seed], NOISE_DECIMALS) > 0 for seed in common)
     spread, df = pooled
     if not df:
         return Difference(gap, None, wins, len(common), 1.0)
@@ -135,32 +141,22 @@ def unpaired(first: Values, second: Values, pooled: tuple[float, int]) -> Differ
     return Difference(gap, t_quantile(df) * error, wins, len(common), p)
 
 
-def holm(p_values: Sequence[float]) -> list[float]:
+def ranks(values: Sequence[float]) -> Array:
+    """The rank of each value, 1 for the lowest; equal ones share the mean of theirs."""
+    ordered = np.sort(values)
+    below, through = (np.searchsorted(ordered, values, side) for side in ("left", "right"))
+    return (below + through + 1) / 2
+
+
+def holm(p_values: Sequence[float] | Array) -> list[float]:
     """Holm's step-down adjustment, in the order given; rounded to six decimals."""
-    adjusted, highest = [1.0] * len(p_values), 0.0
-    for done, index in enumerate(sorted(range(len(p_values)), key=lambda i: p_values[i])):
-        highest = max(highest, min(1.0, (len(p_values) - done) * p_values[index]))
-        adjusted[index] = round(highest, P_DECIMALS)
-    return adjusted
-
-
-def compare_all(rows: Sequence[Values], design: Design) -> Matrix:
-    """Which rows of k differ, by Holm over all pairs.
-
-    Returns:
-        k lists of k booleans; [i][j] is true if row i is significantly higher than row j. A pair
-        with fewer than three common seeds in a blocked design is never told apart.
-    """
-    pairs = [(i, j) for i in range(len(rows)) for j in range(i + 1, len(rows))]
-    pooled = pooled_variance(rows)
-    found = [_compare(rows[i], rows[j], design, pooled) for i, j in pairs]
-    adjusted = holm([difference.p for difference in found])
-    higher = [[False] * len(rows) for _ in rows]
-    for (i, j), difference, p in zip(pairs, found, adjusted, strict=True):
-        if p < ALPHA:
-            better, worse = (i, j) if difference.mean > 0 else (j, i)
-            higher[better][worse] = True
-    return higher
+    p = np.asarray(p_values, dtype=np.float64)
+    order = np.argsort(p, kind="stable")
+    raised = np.minimum(1.0, np.arange(len(p), 0, -1) * p[order])
+    adjusted = np.empty(len(p))
+    adjusted[order] = np.maximum.accumulate(raised).round(P_DECIMALS)
+    found: list[float] = adjusted.tolist()
+    return found
 
 
 def _compare(
@@ -170,48 +166,6 @@ def _compare(
         return unpaired(first, second, pooled)
     found = paired(first, second)
     return found if found and found.n >= MIN_SEEDS else Difference(0.0, None, 0, 0, 1.0)
-
-
-def rank_ranges(higher: Matrix) -> list[tuple[int, int]]:
-    """The ranks each row may have: 1 + rows significantly higher, to k - rows lower."""
-    k = len(higher)
-    return [(1 + sum(row[i] for row in higher), k - sum(higher[i])) for i in range(k)]
-
-
-def letters(higher: Matrix) -> list[str]:
-    """Compact letter display: rows share a letter unless they differ significantly.
-
-    By insertion and absorption; "a" belongs to the first row. After 26 letters come "A" to "Z",
-    then numbered ones.
-    """
-    k = len(higher)
-    groups: list[frozenset[int]] = [frozenset(range(k))] if k else []
-    for i in range(k):
-        for j in range(k):
-            if higher[i][j]:
-                groups = _absorb(_split(groups, i, j))
-    ordered = sorted(groups, key=sorted)
-    return [
-        "".join(_letter(g) for g, rows in enumerate(ordered) if row in rows) for row in range(k)
-    ]
-
-
-def _split(groups: list[frozenset[int]], i: int, j: int) -> list[frozenset[int]]:
-    found: list[frozenset[int]] = []
-    for group in groups:
-        found += [group - {i}, group - {j}] if {i, j} <= group else [group]
-    return found
-
-
-def _absorb(groups: list[frozenset[int]]) -> list[frozenset[int]]:
-    distinct = list(dict.fromkeys(groups))
-    return [group for group in distinct if not any(group < other for other in distinct)]
-
-
-def _letter(index: int) -> str:
-    if index < 52:
-        return "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"[index]
-    return f"({index})"
 
 
 def against_reference(rows: Sequence[Values], reference: Values, design: Design) -> list[float]:
@@ -224,18 +178,19 @@ def against_reference(rows: Sequence[Values], reference: Values, design: Design)
     if design == "blocked":
         return holm([_compare(row, reference, design, (0.0, 0)).p for row in rows])
     usable = [i for i, row in enumerate(rows) if min(len(row), len(reference)) >= MIN_SEEDS]
-    found = dict(zip(usable, dunnett([rows[i] for i in usable], reference), strict=True))
+    found = dict(zip(usable, _dunnett([rows[i] for i in usable], reference), strict=True))
     return [found.get(i, 1.0) for i in range(len(rows))]
 
 
-def dunnett(rows: Sequence[Values], reference: Values) -> list[float]:
-    """Dunnett's many-to-one p-values, rounded to three decimals."""
-    samples = [list(row.values()) for row in rows]
-    control = list(reference.values())
-    if not samples:
-        return []
-    if pooled_variance([*rows, reference])[0] == 0:
-        return [p_value(mean(sample) - mean(control), 0.0, 1) for sample in samples]
-    # A fixed generator: the integral is a quasi-Monte-Carlo one, and tables must repeat.
-    result = stats.dunnett(*samples, control=control, rng=np.random.default_rng(0))
-    return [round(float(p), DUNNETT_DECIMALS) for p in result.pvalue]
+def _dunnett(rows: Sequence[Values], reference: Values) -> list[float]:
+    """Dunnett's many-to-one p-values, rounded to five decimals."""
+    centre, n = mean(list(reference.values())), len(reference)
+    gaps = [mean(list(row.values())) - centre for row in rows]
+    spread, df = pooled_variance([*rows, reference])
+    if spread == 0:
+        return [p_value(gap, 0.0, 1) for gap in gaps]
+    sizes = [len(row) for row in rows]
+    t = [
+        gap / math.sqrt(spread * (1 / size + 1 / n)) for gap, size in zip(gaps, sizes, strict=True)
+    ]
+    return [round(p, DUNNETT_DECIMALS) for p in dunnett.p_values(t, sizes, n, df)]

@@ -73,7 +73,8 @@ class Stepper:
         return loss
 
     def _loss(self, batch: Batch, step: Step) -> Tensor:
-        with torch.autocast(self.job.device.type, dtype=torch.bfloat16, enabled=self.job.half):
+        kind, half = self.job.device.type, self.job.half
+        with torch.autocast(kind, dtype=torch.bfloat16) if half else nullcontext():
             return self.job.stack.loss(self.runner, batch, step)
 
     def _learn(self, batch: Batch, share: float, step: Step) -> Tensor:

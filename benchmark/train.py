@@ -15,6 +15,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from benchmark import checkpoints
 from benchmark.checkpoints import weights_hash
+from benchmark.compiling import compiled
 from benchmark.component import Batch, Net, Step
 from benchmark.curves import Curve, write_history
 from benchmark.data.batches import TrainSet
@@ -27,6 +28,7 @@ from benchmark.optim import stage_optimizer, stage_schedule
 from benchmark.pieces import own_rows
 from benchmark.seeds import scoped_global_seed
 from benchmark.stepping import Stepper, seed_step
+from benchmark.transfers import to_device
 
 
 def train(job: Job) -> tuple[Net, Progress, list[StagePlan]]:
@@ -159,7 +161,7 @@ def _run_stage(
         meter.add(loss, lr, step, len(order))
         stopping = job.team.any(stop.raised)
         if stopping or time.perf_counter() - saved_at > job.checkpoint_seconds:
-            meter.keep(progress)
+            meter.keep(step)
             _save(job, parts, progress)
             saved_at = time.perf_counter()
         if stopping:
@@ -223,7 +225,7 @@ def _rows_of(
     rows = order[first : first + size]
     if aux is None:
         return rows, None
-    return rows, aux[torch.arange(first, first + len(rows)) % len(aux)]
+    return rows, aux[torch.arange(first, first + len(rows), device=aux.device) % len(aux)]
 
 
 def _asked(
@@ -257,7 +259,9 @@ def _epoch_rows(job: Job, plan: StagePlan, step: Step) -> tuple[Tensor, Tensor |
             where=f"hook 'streams' in stage '{plan.stage.name}'",
             todo="return as many rows as the stage has; draw with replacement if need be",
         )
-    return main[: len(labels)], streams.aux
+    # copied once an epoch: a copy in every step would wait for the device in every step
+    aux, where = streams.aux, plan.rows.index.device
+    return to_device(main[: len(labels)], where), None if aux is None else to_device(aux, where)
 
 
 def _source(job: Job, net: Net, plan: StagePlan) -> tuple[TrainSet | FeatureRows, Any]:
@@ -265,7 +269,11 @@ def _source(job: Job, net: Net, plan: StagePlan) -> tuple[TrainSet | FeatureRows
     if plan.stage.cached_passes:
         step = _step(job, plan, 0)
         return feature_rows(net, plan.rows, step, job.half), OnFeatures(net)
-    return plan.rows, torch.compile(net) if job.compile else net
+    if not job.compile:
+        return plan.rows, net
+    whole = min(plan.batch_size, len(plan.rows))
+    own, _ = own_rows(whole, job.team.here.rank, job.team.size)
+    return plan.rows, compiled(net, own.stop - own.start, job.device, job.team.alone)
 
 
 def _batch(

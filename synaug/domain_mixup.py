@@ -9,6 +9,7 @@ from torch import Tensor
 from baselines.mixing import beta_sample, blend, permuted_targets
 from benchmark.component import ORIGINS, Batch, Component, Step, space
 from benchmark.config import PositiveFloat
+from benchmark.transfers import to_device
 from synaug.t2i import PAPER
 
 
@@ -66,11 +67,12 @@ class DomainMixup(Component):
     def mix(self, batch: Batch, aux: Batch | None, step: Step) -> Batch:
         """Blend each image with its partner by one draw a batch."""
         rng = step.rng(f"mix/{self.name}")
-        share = torch.tensor(beta_sample(self.config.alpha, rng), device=batch.images.device)
+        device = batch.images.device
+        share = torch.full((), beta_sample(self.config.alpha, rng), device=device)
         if self.config.pairing == "free":
             order = torch.randperm(len(batch.images), generator=rng)
         else:
             order = cross_pairs((batch.origins == ORIGINS.index("real")).cpu(), rng)
-        order = order.to(batch.images.device)
+        order = to_device(order, device)
         images = blend(batch.images, batch.images[order], share)
         return batch.mixed(images, permuted_targets(batch.targets, order), share)

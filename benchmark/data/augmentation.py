@@ -27,6 +27,7 @@ from benchmark.data.random_changes import (
     uniform,
 )
 from benchmark.errors import UsageError, unknown
+from benchmark.transfers import to_device
 
 STRONG_AREA = 0.2
 
@@ -105,7 +106,7 @@ class PaddedImages:
     def shifted(self, index: Tensor, rng: torch.Generator) -> Tensor:
         """A random crop of each image with its border, uint8 (batch, 3, h, w) in channels_last."""
         offsets = torch.randint(0, 2 * self.pad + 1, (2, len(index)), generator=rng)
-        top, left = offsets.to(self.buffer.device)
+        top, left = to_device(offsets, self.buffer.device)
         return self.crop(index, top, left).permute(0, 3, 1, 2)
 
     def resized(self, index: Tensor, scale_min: float, rng: torch.Generator) -> Tensor:

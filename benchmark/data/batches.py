@@ -18,6 +18,7 @@ from benchmark.data.streaming.images import StreamedImages
 from benchmark.data.streaming.pictures import JoinedPictures, Pictures
 from benchmark.errors import UsageError
 from benchmark.seeds import torch_generator
+from benchmark.transfers import to_device
 
 
 @dataclass
@@ -83,7 +84,7 @@ class TrainSet:
         """
         begin = time.perf_counter()
         where = self.index[rows.to(self.index.device)]
-        rows = rows.to(self.labels.device)
+        rows = to_device(rows, self.labels.device)
         labels = self.labels[rows]
         shown = self.images.shown(Asked(where, rng, needed), self.views, self.augmentation)
         images = [

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from benchmark.data import image_ops
+from benchmark.transfers import to_device
 
 TRIES = 10
 RATIO = (3 / 4, 4 / 3)
@@ -23,7 +24,7 @@ def uniform(n: int, low: float, high: float, rng: torch.Generator) -> Tensor:
 
 def random_flip(images: Tensor, chance: float, rng: torch.Generator) -> Tensor:
     """Mirror each image left to right with a probability of ``chance``."""
-    flip = (torch.rand(len(images), generator=rng) < chance).to(images.device)
+    flip = to_device(torch.rand(len(images), generator=rng) < chance, images.device)
     return torch.where(flip[:, None, None, None], images.flip(3), images)
 
 

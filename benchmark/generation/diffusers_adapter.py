@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import diffusers
 import numpy as np
 import torch
 from PIL import Image
@@ -219,6 +218,8 @@ class DiffusersGenerator(Generator):
     def _image_pipeline(self) -> Any:
         """The image-to-image pipeline around the same modules; no second copy of the weights."""
         if self._from_images is None:
+            import diffusers
+
             with quiet():
                 found = diffusers.AutoPipelineForImage2Image.from_pipe(self._pipe)
             found.set_progress_bar_config(disable=True)

@@ -7,9 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import diffusers
 import torch
-import transformers
 from torch import nn
 from torch.utils.flop_counter import sdpa_flop_count
 
@@ -36,6 +34,10 @@ UNCOUNTED = {torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: _attent
 @contextmanager
 def quiet() -> Iterator[None]:
     """No progress bars and no warnings of diffusers and transformers inside the block."""
+    # imported where a pipeline is: most runs draw nothing, and it takes a second
+    import diffusers
+    import transformers
+
     libraries = (diffusers.utils.logging, transformers.utils.logging)
     before = [(one.get_verbosity(), one.is_progress_bar_enabled()) for one in libraries]
     for one in libraries:
@@ -102,6 +104,8 @@ def make_scheduler(name: str, base: Mapping[str, Any], spacing: str | None) -> A
     Raises:
         UsageError: the scheduler has no such spacing.
     """
+    import diffusers
+
     cls = getattr(diffusers, f"{name}Scheduler")
     extra = dict(_SCHEDULER_OPTIONS.get(name, {}))
     if spacing is not None:
@@ -125,6 +129,8 @@ def load_pipeline(config: DiffusersConfig, device: torch.device) -> Any:
         IntegrityError: they cannot be read.
         UsageError: impossible settings.
     """
+    import diffusers
+
     config.check()
     folder: Path = config.folder
     try:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING
 
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -17,6 +18,8 @@ from benchmark.report.length import title
 # Not imported when run: a run prints its table without loading scipy.
 if TYPE_CHECKING:
     from benchmark import leaderboard
+
+MAX_ROWS = 100
 
 
 def console_table(records: Sequence[Record], convention: str | None = None) -> Table:
@@ -42,14 +45,28 @@ def console_table(records: Sequence[Record], convention: str | None = None) -> T
     return table
 
 
+def show_runs(records: Sequence[Record]) -> None:
+    """Print the table of some runs, if there are any."""
+    if records:
+        Console().print(console_table(list(records)))
+
+
 def board_table(board: "leaderboard.Table") -> Table:
-    """A leaderboard for the terminal: by track, rank range, method, seeds, All, shot groups."""
-    table = Table(title=_cell(f"{title(board)}; {board.key.backbone}"), title_justify="left")
+    """A leaderboard for the terminal: by track, rank range, method, seeds, All, shot groups.
+
+    Of a long one the first ``MAX_ROWS`` rows.
+    """
+    left = len(board.rows) - MAX_ROWS
+    table = Table(
+        title=_cell(f"{title(board)}; {board.key.backbone}"),
+        title_justify="left",
+        caption=f"{left:,} more rows in its files" if left > 0 else None,
+    )
     table.add_column("Rank")
     table.add_column("Method", overflow="fold")
     for heading in ("Seeds", "All", "Many", "Medium", "Few", "Added"):
         table.add_column(heading, justify="right", no_wrap=True)
-    for track, rows in groupby(board.rows, lambda row: row.track):
+    for track, rows in groupby(board.rows[:MAX_ROWS], lambda row: row.track):
         table.add_section()
         table.add_row("", Text(f"track: {track}", style="italic"))
         for row in rows:

@@ -130,8 +130,7 @@ def share(value: float | None) -> float | None:
 def _rank(row: Row, table: Table) -> dict[str, int] | None:
     if row.ranks is None:
         return None
-    of = sum(other.track == row.track and other.ranks is not None for other in table.rows)
-    return {"low": row.ranks[0], "high": row.ranks[1], "of": of}
+    return {"low": row.ranks[0], "high": row.ranks[1], "of": table.ranked[row.track]}
 
 
 def _groups(row: Row) -> dict[str, Any]:

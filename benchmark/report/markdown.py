@@ -102,6 +102,7 @@ def notes(table: Table) -> list[str]:
         *_setting_notes(table),
         *protocol_notes(table),
         *_reading_notes(table),
+        *_letter_notes(table),
         *_row_notes(table.rows),
         f"Rebuilt from the records by {text.code(REPORT_COMMAND)}.",
     ]
@@ -152,6 +153,12 @@ def _reading_notes(table: Table) -> list[str]:
         f"\\*: differs from the reference ({REFERENCE_TESTS[table.design]}, 5 %).",
         verified_note(table.rows),
     ]
+
+
+def _letter_notes(table: Table) -> list[str]:
+    """Tracks of so many rows that the letters of the alphabet are too few."""
+    without = {row.track for row in table.rows if row.ranks is not None and not row.letters}
+    return [f"Too many rows for letters in: {', '.join(sorted(without))}."] if without else []
 
 
 def verified_note(rows: Sequence[Row]) -> str:

@@ -30,8 +30,9 @@ def main(args: Sequence[str]) -> int:
     """
     given = _parser().strict(args)
     style.require()
-    made = grid_results.results(api.all_records(given.records))
-    plots = _plots(api.leaderboards(given.records), made, given.row)
+    boards = api.leaderboards(given.records)
+    made = grid_results.results(api.all_records(given.records, boards))
+    plots = _plots(boards, made, given.row)
     sheets = {f"{each.key}-{SHEET}": each for each in made if steps.has_sheet(each)}
     chosen = catalogue.chosen(given.names, plots, [*kinds(), *sheets])
     _write_all(chosen, given.to or FOLDER)

@@ -7,6 +7,7 @@ from benchmark import records
 from benchmark.errors import IntegrityError
 from benchmark.files import has_text, write_text
 from benchmark.leaderboard import Table, build
+from benchmark.progress import Tracker
 from benchmark.record_models import Record
 from benchmark.report import cost_table, csv_table, json_table, latex, markdown, text
 from benchmark.report.length import budget_rule, imbalance_factor
@@ -69,16 +70,22 @@ def render_all(found: list[Record], reference: str | None = None) -> dict[str, s
 def render(tables: list[Table]) -> dict[str, str]:
     """The text of every file of the tables' folder, by file name."""
     files = {INDEX: _index(tables)}
-    for table in tables:
-        stem = file_stem(table)
-        files |= {
-            f"{stem}.md": markdown.render(table),
-            f"{stem}.csv": csv_table.render(table),
-            f"{stem}.json": json_table.render(table),
-            f"{stem}.tex": latex.render(table, stem),
-        }
-        files |= _cost_files(stem, table)
+    with Tracker("writing", len(tables), "tables") as bar:
+        for table in tables:
+            files |= _files(table)
+            bar.advance()
     return files
+
+
+def _files(table: Table) -> dict[str, str]:
+    stem = file_stem(table)
+    return {
+        f"{stem}.md": markdown.render(table),
+        f"{stem}.csv": csv_table.render(table),
+        f"{stem}.json": json_table.render(table),
+        f"{stem}.tex": latex.render(table, stem),
+        **_cost_files(stem, table),
+    }
 
 
 def _cost_files(stem: str, table: Table) -> dict[str, str]:

@@ -12,18 +12,26 @@ import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
+from torch import Tensor
 from torch.nn import functional
 
-from benchmark.component import Batch, Net, Stage, Step, linear_net
+from benchmark.component import Batch, Net, Stage, linear_net
 from benchmark.config import AugmentationConfig, BackboneConfig
 from benchmark.data.batches import Part, TrainSet, train_set
+from benchmark.job import Progress, plan_stages
 from benchmark.models import build_backbone
 from benchmark.optim import stage_optimizer
 from benchmark.seeds import torch_generator
-from benchmark.tiny import MEAN, STD, tiny_recipe, tiny_task
+from benchmark.stack import Stack
+from benchmark.stepping import Stepper
+from benchmark.tiny import MEAN, STD, tiny_job, tiny_recipe, tiny_task
+from benchmark.train import _batch, _source, _step
 
 CPU = torch.device("cpu")
 CLASSES = 100
@@ -37,18 +45,27 @@ class Shares:
         input_share: time of making a batch over the time of a step that makes one.
         relative_speed: speed of the loop relative to the bare model on a resident batch.
         images_per_second: of the loop.
+        share_rounds: ``input_share`` of each round.
+        speed_rounds: ``relative_speed`` of each round.
     """
 
     input_share: float
     relative_speed: float
     images_per_second: float
+    share_rounds: tuple[float, ...]
+    speed_rounds: tuple[float, ...]
+
+
+def cifar_pixels(n: int = 2000, size: int = 32) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """Random images (n, size, size, 3) and labels."""
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (n, size, size, 3), dtype=np.uint8)
+    return images, rng.integers(0, CLASSES, n)
 
 
 def cifar_rows(n: int = 2000, size: int = 32) -> TrainSet:
     """Random training rows in the shape of CIFAR, padded by four pixels."""
-    rng = np.random.default_rng(0)
-    images = rng.integers(0, 256, (n, size, size, 3), dtype=np.uint8)
-    labels = rng.integers(0, CLASSES, n)
+    images, labels = cifar_pixels(n, size)
     settings = AugmentationConfig(pad=4, flip=0.5)
     return train_set([Part("real", images, labels)], MEAN, STD, settings, ("weak",), CPU)
 
@@ -80,42 +97,78 @@ def clocked(work: Callable[[], object]) -> float:
     return time.process_time() - begin
 
 
+class SuiteLoop:
+    """The steps of the suite's loop on resident rows, as ``benchmark.train`` takes them.
+
+    Args:
+        backbone: name of the network.
+        rows: what is trained on.
+        batch_size: rows of a step, at most those there are.
+        precision: "fp32" or "bf16".
+        compiled: whether the network is compiled.
+    """
+
+    def __init__(
+        self,
+        backbone: str,
+        rows: TrainSet,
+        batch_size: int = 128,
+        precision: Literal["fp32", "bf16"] = "fp32",
+        compiled: bool = False,
+    ) -> None:
+        recipe = tiny_recipe(steps=10**6, batch_size=batch_size, precision=precision)
+        task = tiny_task((1,) * CLASSES)
+        self.job = tiny_job(
+            Stack(()), Path(), recipe=recipe, task=task, rows=rows, compile=compiled
+        )
+        (self.plan,) = plan_stages(self.job.stack, rows, recipe, seed=0)
+        self.net, self.rows, self.taken = new_net(backbone), rows, 0
+        _, runner = _source(self.job, self.net, self.plan)
+        self.optimizer = stage_optimizer(self.net, recipe, Stage("base"))
+        self.stepper = Stepper(self.job, self.net, runner, self.optimizer, Progress())
+        # whole batches only
+        self.order = torch.randperm(len(rows), generator=torch_generator(0, "order"))
+
+    def take(self, steps: int) -> Tensor:
+        """Take some steps; returns the sum of their losses."""
+        size, total = self.job.recipe.batch_size, torch.zeros(())
+        for _ in range(steps):
+            first = self.taken * size % (len(self.rows) // size * size)
+            total = total + self.one(self.order[first : first + size])
+        return total
+
+    def one(self, order: Tensor) -> Tensor:
+        """Take a step on the given rows; returns its loss."""
+        step = _step(self.job, self.plan, self.taken)
+        self.taken += 1
+        return self.stepper.take(*_batch(self.job, self.rows, step, order, None), step)
+
+    def batch(self) -> Batch:
+        """The batch of a step that is not taken."""
+        order = self.order[: self.job.recipe.batch_size]
+        step = _step(self.job, self.plan, self.taken)
+        return _batch(self.job, self.rows, step, order, None)[0]
+
+
 def measure(backbone: str, rounds: int, steps: int, batch_size: int = 128) -> Shares:
     """Time the bare model, and the steps of the loop, in turn."""
-    from pathlib import Path
-
-    from benchmark.job import Progress
-    from benchmark.stack import Stack
-    from benchmark.stepping import Stepper
-    from benchmark.tiny import tiny_job
-    from benchmark.train import _batch
-
-    rows, net = cifar_rows(), new_net(backbone)
-    recipe = tiny_recipe(steps=10**6, batch_size=batch_size)
-    optimizer = stage_optimizer(net, recipe, Stage("base"))
-    task = tiny_task((1,) * CLASSES)
-    job = tiny_job(Stack(()), Path(), recipe=recipe, task=task, rows=rows)
-    stepper = Stepper(job, net, net, optimizer, Progress())
-    resident = make_batch(rows, 0, batch_size)
-
-    def loop(index: int) -> None:
-        step = Step(Stage("base"), task, index, 10**6, 0, 10**6, 0, CPU)
-        order = torch.arange(index * 7, index * 7 + batch_size) % len(rows)
-        stepper.take(*_batch(job, rows, step, order, None), step)
-
-    loop(0)
+    rows = cifar_rows()
+    loop = SuiteLoop(backbone, rows, batch_size)
+    net, optimizer, resident = loop.net, loop.optimizer, make_batch(rows, 0, batch_size)
+    loop.take(1)
     bare_step(net, resident, optimizer)
     bare, whole, share = [], [], []
-    for index in range(1, rounds + 1):
+    for _ in range(rounds):
         bare.append(clocked(lambda: [bare_step(net, resident, optimizer) for _ in range(steps)]))
-        rows.meter.input_seconds, wall = 0.0, time.perf_counter()
-        whole.append(clocked(lambda at=index: [loop(at * steps + k) for k in range(steps)]))  # type: ignore[misc]
-        share.append(rows.meter.input_seconds / (time.perf_counter() - wall))
+        whole.append(clocked(lambda: loop.take(steps)))
+        share.append(clocked(loop.batch) * steps / whole[-1])
     ratios = [one / other for one, other in zip(bare, whole, strict=True)]
     return Shares(
         statistics.median(share),
         statistics.median(ratios),
         steps * batch_size / statistics.median(whole),
+        tuple(share),
+        tuple(ratios),
     )
 
 

@@ -9,7 +9,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy import stats as scipy_stats
 
-from benchmark import effects, stats
+from benchmark import all_pairs, effects, stats
 from benchmark.pool_variance import Components, components
 from benchmark.power import Arms, power, seeds_needed
 from tests.properties.amount import examples
@@ -89,11 +89,11 @@ def test_a_difference_turns_around_with_its_rows(
 def test_which_rows_differ_does_not_hang_on_names_of_seeds_or_a_common_shift(
     rows: list[dict[int, float]], design: stats.Design, names: list[int]
 ) -> None:
-    higher = stats.compare_all(rows, design)
+    higher = all_pairs.compare_all(rows, design)
     renamed = [{names[seed]: value for seed, value in row.items()} for row in rows]
-    assert stats.compare_all(renamed, design) == higher
-    assert stats.compare_all([_moved(row, 0.25) for row in rows], design) == higher
-    turned = stats.compare_all(rows[::-1], design)
+    assert all_pairs.compare_all(renamed, design) == higher
+    assert all_pairs.compare_all([_moved(row, 0.25) for row in rows], design) == higher
+    turned = all_pairs.compare_all(rows[::-1], design)
     assert [row[::-1] for row in turned[::-1]] == higher
 
 
@@ -102,7 +102,7 @@ def test_which_rows_differ_does_not_hang_on_names_of_seeds_or_a_common_shift(
 def test_ranks_and_letters_say_what_the_pairs_say(
     rows: list[dict[int, float]], design: stats.Design
 ) -> None:
-    higher = stats.compare_all(rows, design)
+    higher = all_pairs.compare_all(rows, design)
     k, means = len(rows), [stats.mean(list(row.values())) for row in rows]
     for i in range(k):
         assert not higher[i][i]
@@ -110,13 +110,13 @@ def test_ranks_and_letters_say_what_the_pairs_say(
             assert not (higher[i][j] and higher[j][i])
             if higher[i][j] and design == "independent":
                 assert means[i] > means[j]
-    shown = stats.letters(higher)
+    shown = all_pairs.letters(higher)
     for i in range(k):
         for j in range(k):
             apart = higher[i][j] or higher[j][i]
             assert apart == (not set(shown[i]) & set(shown[j])) or k > 52
     if design == "independent":
-        for i, (low, high) in enumerate(stats.rank_ranges(higher)):
+        for i, (low, high) in enumerate(all_pairs.rank_ranges(higher)):
             rank = 1 + sum(other > means[i] for other in means)
             last = k - sum(other < means[i] for other in means)
             assert 1 <= low <= rank <= last <= high <= k

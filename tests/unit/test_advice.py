@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats as scipy_stats
 
-from benchmark import metrics, stats
+from benchmark import all_pairs, metrics, stats
 from benchmark.advice import Advice, advise
 from benchmark.candidates import Candidate, Scored, rows_of_choice, score
 from benchmark.cell_comparison import against, gap, row_error, spread, told_apart
@@ -137,7 +137,7 @@ def test_blocked_rows_are_randomised_blocks() -> None:
 def test_all_pairs_are_corrected_together() -> None:
     rng = np.random.default_rng(0)
     cells = [candidate(str(i), list(rng.normal(0.5 + 0.05 * i, 0.02, 4))) for i in range(4)]
-    assert told_apart(cells, spread(cells)) == stats.compare_all(
+    assert told_apart(cells, spread(cells)) == all_pairs.compare_all(
         [each.values for each in cells], "independent"
     )
 

@@ -6,7 +6,12 @@ import torch
 from torch import Tensor, nn
 
 from benchmark import evaluate
-from benchmark.tiny import MEAN, STD, random_images
+from benchmark.component import linear_net
+from benchmark.config import BackboneConfig
+from benchmark.data.augmentation import unpadded
+from benchmark.memory import rows_in_cache
+from benchmark.models import build_backbone
+from benchmark.tiny import MEAN, STD, random_images, tiny_task
 
 CPU = torch.device("cpu")
 
@@ -69,3 +74,24 @@ def test_read_only_and_strided_images_are_accepted() -> None:
     images.setflags(write=False)
     got = evaluate.logits(Spy(), images[::2], MEAN, STD, CPU)
     np.testing.assert_array_equal(got, evaluate.logits(Spy(), images[::2].copy(), MEAN, STD, CPU))
+
+
+def test_on_a_cpu_large_images_pass_in_batches_that_fit_the_cache() -> None:
+    spy = Spy()
+    images = np.zeros((230, 32, 32, 3), np.uint8)
+    assert evaluate.logits(spy, images, MEAN, STD, CPU).shape == (230, 3)
+    assert spy.sizes == [100, 100, 30]
+    assert [rows_in_cache(size, CPU) for size in (8, 64, 224)] == [1600, 25, 8]
+    assert rows_in_cache(32, torch.device("cuda")) is None
+
+
+def test_the_batches_of_a_residual_network_do_not_change_its_logits() -> None:
+    net = linear_net(build_backbone(BackboneConfig(name="cifar_resnet8")), tiny_task((1,) * 10))
+    net = net.to(memory_format=torch.channels_last)
+    images = np.random.default_rng(0).integers(0, 256, (130, 32, 32, 3), dtype=np.uint8)
+    found = evaluate.logits(net, images, MEAN, STD, CPU)
+    shown = unpadded(torch.from_numpy(images), MEAN, STD)
+    with torch.inference_mode():
+        whole = net.eval()(shown.normalise(shown.buffer)).numpy()
+    np.testing.assert_allclose(found, whole, rtol=1e-5, atol=1e-6)
+    np.testing.assert_array_equal(found.argmax(1), whole.argmax(1))

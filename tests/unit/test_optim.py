@@ -10,7 +10,14 @@ from torch import nn
 from benchmark.component import Net, Stage
 from benchmark.config import OptimizerConfig, RecipeConfig, ScheduleConfig, parse
 from benchmark.errors import UsageError
-from benchmark.optim import Schedule, make_optimizer, stage_optimizer, stage_schedule
+from benchmark.optim import (
+    Schedule,
+    _create,
+    fusible,
+    make_optimizer,
+    stage_optimizer,
+    stage_schedule,
+)
 from benchmark.paths import config_dir
 from benchmark.tiny import tiny_recipe
 
@@ -146,3 +153,29 @@ def test_a_stage_may_train_one_module_inside_the_head() -> None:
     stage_optimizer(net, tiny_recipe(), Stage("scale", train="head.1"))
     trained = [name for name, weight in net.named_parameters() if weight.requires_grad]
     assert trained == ["head.1.weight", "head.1.bias"]
+
+
+@pytest.mark.parametrize(("name", "can"), [("sgd", True), ("adamw", True), ("lamb", False)])
+def test_updates_are_fused_only_where_the_optimiser_can_and_the_device_is_a_gpu(
+    name: str, can: bool
+) -> None:
+    config = replace(tiny_recipe().optimizer, name=name)
+    optimizer = make_optimizer(small_net().parameters(), config)
+    assert not fusible(optimizer)
+    assert fusible(optimizer, ("cpu",)) is can
+    assert not optimizer.defaults.get("fused")
+
+
+def test_fused_updates_are_the_plain_ones_up_to_rounding() -> None:
+    config, nets = tiny_recipe().optimizer, [small_net(), small_net()]
+    nets[1].load_state_dict(nets[0].state_dict())
+    for net, more in zip(nets, ({}, {"fused": True}), strict=True):
+        groups = [{"params": list(net.parameters()), "lr": 0.3}]
+        optimizer = _create(groups, config, **more)
+        assert list(groups[0]) == ["params", "lr"]
+        for _ in range(3):
+            optimizer.zero_grad()
+            net(torch.linspace(-1, 1, 8).reshape(2, 4)).square().sum().backward()
+            optimizer.step()
+    for one, other in zip(nets[0].parameters(), nets[1].parameters(), strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-6)

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats as scipy_stats
 
-from benchmark import stats
+from benchmark import all_pairs, stats
 from benchmark.stats import Values
 
 A = {0: 0.80, 1: 0.82, 2: 0.81, 3: 0.79}
@@ -96,7 +96,10 @@ def test_holm_is_monotone_and_never_lowers(p_values: list[float]) -> None:
 def test_holm_keeps_the_family_wise_error() -> None:
     rng = np.random.default_rng(3)
     errors = sum(
-        any(any(r) for r in stats.compare_all([row(*v) for v in rng.normal(size=(4, 4))], design))
+        any(
+            any(r)
+            for r in all_pairs.compare_all([row(*v) for v in rng.normal(size=(4, 4))], design)
+        )
         for design in ("independent", "blocked")
         for _ in range(150)
     )
@@ -136,11 +139,11 @@ def test_nothing_is_tested_below_three_seeds() -> None:
     found = stats.paired(two, {0: 0.0, 1: 0.1})
     assert found is not None and found.p == 1 and found.half_width is not None
     for design in ("independent", "blocked"):
-        assert stats.compare_all([two, B], design) == [[False, False], [False, False]]
+        assert all_pairs.compare_all([two, B], design) == [[False, False], [False, False]]
 
 
 def test_blocked_design_needs_three_common_seeds() -> None:
-    higher = stats.compare_all([{0: 1.0, 1: 1.0, 2: 1.0}, {1: 0.0, 2: 0.0, 3: 0.0}], "blocked")
+    higher = all_pairs.compare_all([{0: 1.0, 1: 1.0, 2: 1.0}, {1: 0.0, 2: 0.0, 3: 0.0}], "blocked")
     assert higher == [[False, False], [False, False]]
 
 
@@ -148,29 +151,29 @@ def test_pairing_finds_what_a_blocked_design_hides() -> None:
     base = np.random.default_rng(5).normal(0.8, 0.05, 5)
     noise = np.random.default_rng(6).normal(0.02, 0.002, 5)
     rows = [row(*(base + noise)), row(*base)]
-    assert stats.compare_all(rows, "blocked")[0][1]
-    assert not stats.compare_all(rows, "independent")[0][1]
+    assert all_pairs.compare_all(rows, "blocked")[0][1]
+    assert not all_pairs.compare_all(rows, "independent")[0][1]
 
 
 def test_rank_ranges_of_an_intransitive_triple() -> None:
     higher = [[False, False, True], [False] * 3, [False] * 3]
-    assert stats.rank_ranges(higher) == [(1, 2), (1, 3), (2, 3)]
-    assert stats.letters(higher) == ["a", "ab", "b"]
+    assert all_pairs.rank_ranges(higher) == [(1, 2), (1, 3), (2, 3)]
+    assert all_pairs.letters(higher) == ["a", "ab", "b"]
 
 
 def test_letters_of_separate_and_equal_rows() -> None:
     clear = [[j > i for j in range(3)] for i in range(3)]
-    assert stats.letters(clear) == ["a", "b", "c"]
-    assert stats.rank_ranges(clear) == [(1, 1), (2, 2), (3, 3)]
-    assert stats.letters([[False] * 2] * 2) == ["a", "a"]
-    assert stats.letters([]) == [] and stats.rank_ranges([]) == []
+    assert all_pairs.letters(clear) == ["a", "b", "c"]
+    assert all_pairs.rank_ranges(clear) == [(1, 1), (2, 2), (3, 3)]
+    assert all_pairs.letters([[False] * 2] * 2) == ["a", "a"]
+    assert all_pairs.letters([]) == [] and all_pairs.rank_ranges([]) == []
 
 
 @settings(max_examples=100, deadline=None)
 @given(st.integers(1, 7), st.data())
 def test_rows_share_a_letter_unless_they_differ(k: int, data: st.DataObject) -> None:
     higher = [[j > i and data.draw(st.booleans()) for j in range(k)] for i in range(k)]
-    letters = stats.letters(higher)
+    letters = all_pairs.letters(higher)
     assert all(letters)
     for i in range(k):
         for j in range(i + 1, k):

@@ -161,6 +161,13 @@ def test_a_nan_loss_is_an_error_that_says_where(tmp_path: Path) -> None:
         run(tmp_path, make(Explodes))
 
 
+def test_no_checkpoint_holds_what_a_nan_loss_left(tmp_path: Path) -> None:
+    """In the middle of an epoch, too: the epoch of the main case has two steps."""
+    with pytest.raises(BenchError, match="loss became nan in epoch 1"):
+        run(tmp_path, make(Explodes), checkpoint_seconds=0.0)
+    assert not (tmp_path / "checkpoint.pt").exists()
+
+
 def test_the_history_has_a_row_an_epoch_with_the_mean_loss(tmp_path: Path) -> None:
     _, watch = run(tmp_path, *shipped("ce"), recipe=tiny_recipe(batch_size=32, steps=5))
     with (tmp_path / "history.csv").open(encoding="utf-8") as file:

@@ -32,8 +32,8 @@ class Architecture:
         unet_channels: of the denoiser, by level.
         unet_heads: of its attention.
         unet_attention: for each level, whether it attends to the prompt.
-        pooled_text: whether the prompt, pooled, also scales and shifts every block; levels can then do
-            without attention, which is cheaper.
+        pooled_text: whether the prompt, pooled, also scales and shifts every block; levels can
+            then do without attention, which is cheaper.
         layers_per_block: residual blocks of a level.
         norm_groups: of every group norm; all channels are multiples of it.
     """

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from benchmark.leaderboard import Row, Table
+from benchmark.progress import Tracker
 from benchmark.report.page import boards, rows
 from benchmark.report.page.details import Details
 from benchmark.report.page.encoding import Shared, Strings, centi
@@ -23,7 +24,11 @@ def payload(tables: Sequence[Table], grids: Sequence[GridView]) -> tuple[Any, An
         grids: in the order in which they are shown.
     """
     strings, details = Strings(), Details()
-    encoded = [boards.encode(table, strings, details) for table in tables]
+    encoded = []
+    with Tracker("page", len(tables), "tables") as bar:
+        for table in tables:
+            encoded.append(boards.encode(table, strings, details))
+            bar.advance()
     shown = [_grid(grid, strings, details) for grid in grids]
     main = {
         "version": VERSION,
