@@ -9,6 +9,7 @@ from benchmark.registry import yaml_names
 # what a configuration leaves to the command line
 GIVEN = {
     "generator=path": ["generator.weights=x", "generator.size=32"],
+    "generator=fitted": ["generator.weights=x"],
     "budget=list": ["budget.counts=[0,1]"],
 }
 CHOICES = [f"{group}={name}" for group in GROUPS for name in yaml_names(group)]
