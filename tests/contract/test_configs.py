@@ -15,6 +15,7 @@ from benchmark.component import Stage
 from benchmark.compose import settings
 from benchmark.errors import DataError
 from benchmark.experiment import resolve
+from benchmark.generation.trainer.settings import trainer_config
 from benchmark.grid_run import is_grid, merged, read
 from benchmark.models import build_backbone
 from benchmark.paths import config_dir
@@ -38,8 +39,8 @@ BUDGETS = {
     "list": ("budget.counts=[1,2,0,3,0,1,2,0,0,1]",),
     "replace": (),
 }
-# a limit that few images keep to
-LESS = {"budget": ("budget.limit_calls=200",)}
+# a limit that few images keep to; a data set that is at hand
+LESS = {"budget": ("budget.limit_calls=200",), "own_generator": ("dataset=digitslt",)}
 # images as each network is meant for; resnet50 takes 224 pixels, but does not mind fewer
 SIZES = {"resnet18": 64, "resnet50": 64, "timm": 64}
 DATA = os.environ.get("SYNAUG_BENCH_TEST_DATA")
@@ -74,6 +75,11 @@ def test_the_command_of_a_file_can_be_given(path: Path) -> None:
     for verb, *words in commands(note):
         if is_grid(words):
             assert read(words).cells
+            continue
+        if words[:1] == ["fit"]:
+            own = [word for word in words if word.startswith("fit=")]
+            assert trainer_config(own, config_dir() / "fit").name == path.stem
+            assert settings([word for word in words[2:] if word not in own]).dataset
             continue
         found = settings([word for word in words if not word.startswith(("source=", "split="))])
         if verb != "prepare":

@@ -77,14 +77,17 @@ def off_by_one() -> AbstractContextManager[Any]:
 @contextmanager
 def swapped() -> Iterator[None]:
     """Images are normalised with mean and deviation exchanged."""
-    made = augmentation.pad_images
+    padded, unpadded = augmentation.pad_images, augmentation.unpadded
 
-    def changed(images: Any, pad: int, mean: Any, std: Any, *rest: Any) -> Any:
-        return made(images, pad, std, mean, *rest)
+    def in_training(images: Any, pad: int, mean: Any, std: Any, *rest: Any) -> Any:
+        return padded(images, pad, std, mean, *rest)
+
+    def in_evaluation(images: Any, mean: Any, std: Any) -> Any:
+        return unpadded(images, std, mean)
 
     with (
-        patch.object(batches, "pad_images", changed),
-        patch.object(evaluate, "pad_images", changed),
+        patch.object(batches, "pad_images", in_training),
+        patch.object(evaluate, "unpadded", in_evaluation),
     ):
         yield
 
