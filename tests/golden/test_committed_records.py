@@ -6,6 +6,7 @@ import pytest
 
 from benchmark import records
 from benchmark.compose import settings
+from benchmark.errors import DataError
 from benchmark.experiment import resolve
 from benchmark.record_models import Record
 from benchmark.regression.boards import check_boards
@@ -35,7 +36,13 @@ def test_tier_1_finds_no_difference(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("record", _first_seeds(), ids=lambda record: record.experiment.label)
 def test_the_words_of_a_record_give_its_hash(record: Record) -> None:
-    assert resolve(settings(record.experiment.overrides)).hash == record.experiment.hash
+    try:
+        found = resolve(settings(record.experiment.overrides))
+    except DataError as error:
+        # the counts of one's own images stand with them; no other record may hide behind this
+        assert record.experiment.config["dataset"]["kind"] == "listed"
+        pytest.skip(f"needs images: {error.problem}")
+    assert found.hash == record.experiment.hash
 
 
 def test_no_record_was_made_from_changed_code() -> None:
