@@ -7,9 +7,9 @@ tags of a figure are for.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
-from pydantic import Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from benchmark import stats
 from benchmark.errors import DataError, IntegrityError
@@ -18,6 +18,7 @@ from benchmark.record_models import Block, Name, PositiveCount, Record, Track
 from benchmark.report.length import imbalance
 
 Percent = Annotated[float, Field(ge=0, le=100)]
+_Model = TypeVar("_Model", bound=BaseModel)
 
 
 class Figure(Block):
@@ -106,12 +107,22 @@ def load(path: Path) -> Published:
         DataError: there is no such file.
         IntegrityError: it is not as it should be; names the first problem.
     """
+    return read_as(Published, path, "published figures")
+
+
+def read_as(model: type[_Model], path: Path, what: str) -> _Model:
+    """Read and validate a file of the repository, called ``what`` where it is missing.
+
+    Raises:
+        DataError: there is no such file.
+        IntegrityError: it is not as it should be; names the first problem.
+    """
     try:
-        return Published.model_validate_json(path.read_bytes(), strict=True)
+        return model.model_validate_json(path.read_bytes(), strict=True)
     except OSError as error:
         todo = "restore it from the repository"
         raise DataError(
-            f"Expected published figures, but got {error.strerror}", where=path, todo=todo
+            f"Expected {what}, but got {error.strerror}", where=path, todo=todo
         ) from error
     except ValidationError as error:
         first = error.errors(include_url=False)[0]

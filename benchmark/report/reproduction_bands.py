@@ -9,11 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
-from benchmark.errors import DataError, IntegrityError
 from benchmark.leaderboard import Row, Table
-from benchmark.published import Percent
+from benchmark.published import Percent, read_as
 from benchmark.record_models import Block, Name, Plain
 
 Basis = Literal["judged", "rule", "none"]
@@ -141,17 +140,7 @@ def load(path: Path) -> Bands:
         DataError: there is no such file.
         IntegrityError: it is not as it should be; names the first problem.
     """
-    try:
-        return Bands.model_validate_json(path.read_bytes(), strict=True)
-    except OSError as error:
-        todo = "restore it from the repository"
-        raise DataError(
-            f"Expected bands, but got {error.strerror}", where=path, todo=todo
-        ) from None
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        at = ".".join(map(str, first["loc"]))
-        raise IntegrityError(f"{at or 'file'}: {first['msg']}", where=path) from None
+    return read_as(Bands, path, "bands")
 
 
 @dataclass(frozen=True)

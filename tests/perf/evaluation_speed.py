@@ -22,8 +22,8 @@ from benchmark import evaluate
 from benchmark.publishing.evaluating import words_to_rows
 from benchmark.publishing.network import read_network
 from benchmark.tiny import MEAN, STD
-from tests.perf.input_share import CLASSES, CPU, cifar_pixels, clocked
-from tests.perf.ratio import Ratio, of_rounds, table
+from tests.perf.input_share import CLASSES, CPU, cifar_pixels
+from tests.perf.ratio import Ratio, in_turn, of_rounds, table
 from tests.perf.usual_loop import PilRows, plain, usual_net, usual_predictions
 
 Work = Callable[[], object]
@@ -74,24 +74,10 @@ def ways(backbone: str, n: int) -> dict[str, Work]:
 
 def ratios(backbone: str, rounds: int, n: int) -> list[Ratio]:
     """How many times as fast as the usual loop each way is, over ``rounds`` after one unused."""
-    timed: dict[str, tuple[Work, list[float]]] = {
-        name: (work, []) for name, work in ways(backbone, n).items()
-    }
-    for number in range(rounds + 1):
-        for work, seconds in timed.values():
-            spent = clocked(work)
-            if number:
-                seconds.append(spent)
-    _, base = timed.pop("usual")
     note = f"{rounds} rounds of {n} images, {backbone}"
     return [
-        of_rounds(
-            NAME.format(name),
-            [one / other for one, other in zip(base, own, strict=True)],
-            GOALS[name],
-            note=note,
-        )
-        for name, (_, own) in timed.items()
+        of_rounds(NAME.format(name), own, GOALS[name], note=note)
+        for name, own in in_turn(ways(backbone, n), rounds).items()
     ]
 
 

@@ -1,7 +1,8 @@
 """One measured ratio, and a table of them."""
 
 import statistics
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from benchmark.report.text import escape, markdown_table, number
@@ -45,6 +46,29 @@ class Ratio:
         spread = max(self.high - self.low, before.high - before.low)
         fall = self.value - before.value if self.at_most else before.value - self.value
         return fall > spread
+
+
+def in_turn(
+    ways: Mapping[str, Callable[[], object]], rounds: int, base: str = "usual"
+) -> dict[str, list[float]]:
+    """CPU seconds of ``base`` over those of every other way, in each round.
+
+    Args:
+        ways: what is timed, in this order in every round; a first round is not counted.
+        rounds: at least 1.
+        base: the way that the others are compared with.
+    """
+    seconds: dict[str, list[float]] = {name: [] for name in ways}
+    for _ in range(rounds + 1):
+        for name, work in ways.items():
+            begin = time.process_time()
+            work()
+            seconds[name].append(time.process_time() - begin)
+    first = seconds.pop(base)
+    return {
+        name: [one / other for one, other in zip(first[1:], own[1:], strict=True)]
+        for name, own in seconds.items()
+    }
 
 
 def of_rounds(

@@ -8,12 +8,13 @@ compiler has no such code.
 
 import argparse
 from collections.abc import Callable
+from functools import partial
 
 import torch
 
 from benchmark.tiny import MEAN, STD, tiny_recipe
-from tests.perf.input_share import CLASSES, SuiteLoop, cifar_pixels, cifar_rows, clocked
-from tests.perf.ratio import Ratio, of_rounds, table
+from tests.perf.input_share import CLASSES, SuiteLoop, cifar_pixels, cifar_rows
+from tests.perf.ratio import Ratio, in_turn, of_rounds, table
 from tests.perf.usual_loop import PilRows, UsualLoop, augmented, sgd, usual_net
 
 Take = Callable[[int], object]
@@ -49,22 +50,11 @@ def ratios(backbone: str, rounds: int, steps: int, compiled: bool = False) -> li
         steps: of each way in a round.
         compiled: whether to measure compiled code, too.
     """
-    timed = {name: (take, []) for name, take in ways(backbone, compiled).items()}
-    for number in range(rounds + 1):
-        for take, seconds in timed.values():
-            spent = clocked(lambda take=take: take(steps))
-            if number:
-                seconds.append(spent)
-    _, base = timed.pop("usual")
+    timed = {name: partial(take, steps) for name, take in ways(backbone, compiled).items()}
     note = f"{rounds} rounds of {steps} steps of 128, {backbone}"
     return [
-        of_rounds(
-            NAME.format(name),
-            [one / other for one, other in zip(base, own, strict=True)],
-            GOALS[name],
-            note=note,
-        )
-        for name, (_, own) in timed.items()
+        of_rounds(NAME.format(name), own, GOALS[name], note=note)
+        for name, own in in_turn(timed, rounds).items()
     ]
 
 
