@@ -50,7 +50,7 @@ GOALS: Mapping[str, tuple[str, float]] = {
     "report --check": (TORCH, 1.5),
     "run, one step": (LIBRARIES, 1.25),
     # with up to 59 steps after the checkpoint
-    "run, resumed": (LIBRARIES, 1.4),
+    "run, resumed": (LIBRARIES, 1.25),
 }
 FAST = ("ls", "--help")
 
