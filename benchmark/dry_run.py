@@ -23,6 +23,7 @@ from benchmark.grid_run import (
 from benchmark.grid_status import Standing, render, standing
 from benchmark.grids import Cell, Grid, run_defaults
 from benchmark.jobs_file import jobs_of, write_jobs
+from benchmark.words import take_flag
 
 if TYPE_CHECKING:
     from benchmark.machines import Machine
@@ -83,20 +84,8 @@ def take_write(words: Sequence[str]) -> tuple[list[str], Path | None]:
     Raises:
         UsageError: ``--write`` without a file.
     """
-    kept, path = list(words), None
-    for word in words:
-        name, _, value = word.partition("=")
-        if name != WRITE:
-            continue
-        at = kept.index(word)
-        given = [value] if value else kept[at + 1 : at + 2]
-        if not given:
-            raise UsageError(
-                "Expected a file, but got none", where=WRITE, todo=f"{WRITE} jobs.jsonl"
-            )
-        del kept[at : at + (1 if value else 2)]
-        path = Path(given[0])
-    return kept, path
+    kept, path = take_flag(words, WRITE, "a file", "jobs.jsonl")
+    return kept, Path(path) if path else None
 
 
 def swept(words: Sequence[str]) -> Plan:

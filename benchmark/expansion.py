@@ -144,8 +144,8 @@ def state(*modules: str) -> str:
 
 
 def _of_no_run(path: Path) -> bool:
-    """Whether no experiment hangs on a configuration: grids name them, machines only run them."""
-    return path.parent.name == "grid" or path.name == "machines.yaml"
+    """Whether no experiment hangs on a configuration: it names, runs or precedes them."""
+    return path.parent.name in ("grid", "fit") or path.name == "machines.yaml"
 
 
 def _stamp(path: Path) -> list[object]:

@@ -259,11 +259,12 @@ def _prompts(args: Sequence[str]) -> int:
 
 def _fit(args: Sequence[str]) -> int:
     from benchmark import generator_training
+    from benchmark.registry import yaml_names
 
     usage = "FOLDER dataset=NAME [images=heldout_real|real] [fit=NAME] [fit.KEY=VALUE ...]"
     parser = _parser("fit", usage)
     parser.add_argument("folder", type=Path, help="a new folder for the pipeline")
-    parser.epilog = "settings, fit=NAME: " + ", ".join(generator_training.names())
+    parser.epilog = "settings, fit=NAME: " + ", ".join(yaml_names("fit"))
     given, words = parser.overrides(args)
     settings = [word for word in words if word.partition("=")[0].partition(".")[0] == "fit"]
     words, own = _take([word for word in words if word not in settings], "images")

@@ -10,7 +10,6 @@ from PIL import Image
 
 from benchmark.console import say
 from benchmark.errors import DataError, unknown
-from benchmark.paths import config_dir
 
 if TYPE_CHECKING:
     from benchmark.generation.trainer.run import Trained
@@ -45,7 +44,7 @@ def fit_generator(
 
     if images not in KNOWLEDGE:
         raise unknown("images", images, KNOWLEDGE, where="images")
-    config = trainer_config(settings, config_dir() / "fit")
+    config = trainer_config(settings)
     quiet_libraries()
     chosen = composed(list(overrides))
     data = chosen.dataset.load(chosen.seed)
@@ -84,11 +83,6 @@ def fit_generator(
     if chosen.plumbing.threads:
         torch.set_num_threads(chosen.plumbing.threads)
     return train_generator(request, folder, chosen.plumbing.progress)
-
-
-def names() -> list[str]:
-    """Names of the shipped settings."""
-    return sorted(path.stem for path in (config_dir() / "fit").glob("*.yaml"))
 
 
 def _resized(images: NDArray[np.uint8], size: int, colour: Any) -> NDArray[np.uint8]:

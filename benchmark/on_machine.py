@@ -11,7 +11,7 @@ from typing import Any
 
 from benchmark.console import duration
 from benchmark.dry_run import ON
-from benchmark.errors import IntegrityError, StorageError, UsageError
+from benchmark.errors import IntegrityError, StorageError
 from benchmark.estimates import Draw, to_draw
 from benchmark.expansion import state
 from benchmark.files import read_sealed, write_sealed
@@ -20,6 +20,7 @@ from benchmark.listing import table
 from benchmark.machines import GeneratorNeeds, Machine, generator_needs
 from benchmark.machines import machine as machine_of
 from benchmark.paths import cache_root
+from benchmark.words import take_flag
 from benchmark.workload import StageWork, Work
 
 _HOUR, _TERA, _GIGA = 3600.0, 1e12, 1e9
@@ -66,18 +67,8 @@ def take_on(words: Sequence[str]) -> tuple[list[str], Machine | None]:
     Raises:
         UsageError: ``--on`` without a machine, or an unknown one.
     """
-    kept, found = list(words), None
-    for word in words:
-        name, _, value = word.partition("=")
-        if name != ON:
-            continue
-        at = kept.index(word)
-        given = value or next(iter(kept[at + 1 : at + 2]), "")
-        if not given:
-            raise UsageError("Expected a machine, but got none", where=ON, todo=f"{ON} gpu24")
-        del kept[at : at + (1 if value else 2)]
-        found = machine_of(given)
-    return kept, found
+    kept, name = take_flag(words, ON, "a machine", "gpu24")
+    return kept, machine_of(name) if name else None
 
 
 def works(lines: Iterable[Words]) -> dict[Words, Work]:
@@ -138,7 +129,19 @@ def sums(points: Sequence[Point], done: Sequence[Point], machine: Machine) -> li
         done: runs whose images are drawn.
         machine: to make them on.
     """
-    counted = works(science(point.cell.words) for point in points)
+    return _by_column(points, done, machine, _works_of(points))
+
+
+def _works_of(points: Sequence[Point]) -> dict[Words, Work]:
+    return works(science(point.cell.words) for point in points)
+
+
+def _by_column(
+    points: Sequence[Point],
+    done: Sequence[Point],
+    machine: Machine,
+    counted: dict[Words, Work],
+) -> list[Sum]:
     columns = dict.fromkeys(point.cell.column for point in points)
     return [
         _sum(column, [p for p in points if p.cell.column == column], done, machine, counted)
@@ -190,8 +193,9 @@ def _drawing_memory(draw: Draw, needs: GeneratorNeeds) -> float:
 def render(plan: Plan, points: Sequence[Point], done: Sequence[Point], machine: Machine,
            width: int | None = None) -> str:  # fmt: skip
     """The whole text: a line an experiment, a line a column, and what the numbers are worth."""
-    lines = [*table(list(_experiments(points, machine)), width), ""]
-    by_column = sums(points, done, machine)
+    counted = _works_of(points)
+    lines = [*table(list(_experiments(points, machine, counted)), width), ""]
+    by_column = _by_column(points, done, machine, counted)
     lines += table([_HEADER, *map(_cells, [*by_column, *_total(by_column)])], width)
     downloads = {draw.facts.generator for draw in to_draw([(p.facts, p.seed) for p in points], [])}
     lines += ["", f"on {machine.what}", *_notes(by_column, downloads, machine)]
@@ -203,12 +207,13 @@ _HEADER = ("column", "runs", "train h", "score h", "images", "draw h", "fit h", 
            "disk GB")  # fmt: skip
 
 
-def _experiments(points: Sequence[Point], machine: Machine) -> Iterator[tuple[str, ...]]:
+def _experiments(
+    points: Sequence[Point], machine: Machine, counted: dict[Words, Work]
+) -> Iterator[tuple[str, ...]]:
     yield ("experiment", "runs", "steps", "TFLOP", "a run", "GPU GB", "bound by")
     runs: dict[Any, list[Point]] = {}
     for point in points:
         runs.setdefault(point.cell, []).append(point)
-    counted = works(science(cell.words) for cell in runs)
     for cell, own in runs.items():
         work = counted[science(cell.words)]
         yield (

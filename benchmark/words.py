@@ -43,6 +43,33 @@ class Parser(argparse.ArgumentParser):
         return self.strict([word for word in args if word not in words]), words
 
 
+def take_flag(words: Sequence[str], flag: str, wanted: str, example: str) -> tuple[list[str], str]:
+    """The words without ``flag VALUE`` or ``flag=VALUE``, and the value; "" where it is not there.
+
+    Args:
+        words: of a command line.
+        flag: with its dashes.
+        wanted: what the value is, for the error.
+        example: a value.
+
+    Raises:
+        UsageError: the flag without a value.
+    """
+    kept, found = list(words), ""
+    for word in words:
+        name, _, value = word.partition("=")
+        if name != flag:
+            continue
+        at = kept.index(word)
+        found = value or next(iter(kept[at + 1 : at + 2]), "")
+        if not found:
+            raise UsageError(
+                f"Expected {wanted}, but got none", where=flag, todo=f"{flag} {example}"
+            )
+        del kept[at : at + (1 if value else 2)]
+    return kept, found
+
+
 def launcher_words(words: Sequence[str]) -> list[str]:
     """The words that are Hydra's own: they choose and set a launcher, and nothing that is run."""
     return [word for word in words if word.lstrip("+~").startswith("hydra")]

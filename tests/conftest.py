@@ -84,3 +84,14 @@ def plugin_path(tmp_path_factory: pytest.TempPathFactory) -> str:
     site = tmp_path_factory.mktemp("site")
     install(site, tomllib.loads((source / "pyproject.toml").read_text())["project"])
     return os.pathsep.join(map(str, (site, source / "src", ROOT)))
+
+
+@pytest.fixture(scope="module")
+def one_thread() -> Iterator[None]:
+    """Torch with one thread, which rounds alike everywhere."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)

@@ -118,3 +118,13 @@ def refuse_split(split: str | None, name: str) -> None:
         raise UsageError(
             f"Expected no split lists for {name}, but got one", where="split", todo="leave it out"
         )
+
+
+def check_root_name(name: str) -> None:
+    """Refuse a name of own images that cannot be part of a folder's (UsageError)."""
+    if not name.replace("-", "").replace("_", "").isalnum():
+        raise UsageError(
+            f"Expected letters, digits, - and _, but got '{name}'",
+            where="dataset.root_name",
+            todo="give your images a short name: dataset.root_name=NAME",
+        )

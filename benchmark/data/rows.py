@@ -1,5 +1,6 @@
 """Tables of images whose pixels are read from disk when they are used."""
 
+import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -92,3 +93,11 @@ class ImageTable:
     def counts(self, n_classes: int) -> tuple[int, ...]:
         """Images of each class."""
         return tuple(np.bincount(self.labels, minlength=n_classes).tolist())
+
+
+def pixels_hash(images: NDArray[np.uint8], labels: NDArray[np.int64]) -> str:
+    """SHA-256 of uint8 (n, h, w, 3) images and int64 (n,) labels."""
+    digest = hashlib.sha256(str(images.shape).encode())
+    digest.update(np.ascontiguousarray(images).data)
+    digest.update(np.ascontiguousarray(labels, dtype="<i8").data)
+    return digest.hexdigest()

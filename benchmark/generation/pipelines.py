@@ -2,14 +2,14 @@
 
 import importlib.util
 import platform
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
-from torch.utils.flop_counter import sdpa_flop_count
+from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 
 from benchmark.errors import IntegrityError, UsageError, one_line
 from benchmark.generation.diffusers_config import DiffusersConfig
@@ -29,6 +29,13 @@ def _attention_flops(query: Any, key: Any, value: Any, *_: Any, **__: Any) -> in
 
 # Torch's counter knows the attention kernels of GPUs only.
 UNCOUNTED = {torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: _attention_flops}
+
+
+def counted_flops(run: Callable[[], object]) -> float:
+    """Floating-point operations of a call; a multiply-add is two."""
+    with FlopCounterMode(display=False, custom_mapping=UNCOUNTED) as counter:
+        run()
+    return float(counter.get_total_flops())
 
 
 @contextmanager

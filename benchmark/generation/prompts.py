@@ -211,12 +211,13 @@ def prompt(
     """
     words, name = spec.words(class_name), class_name if shown is None else shown
     if not words:
-        return _fill(spec.template, name, ""), None
+        return fill(spec.template, name, ""), None
     index = (slot + _offset(class_name, len(words))) % len(words)
-    return _fill(spec.template, name, words[index]), index
+    return fill(spec.template, name, words[index]), index
 
 
-def _fill(template: str, class_name: str, modifier: str) -> str:
+def fill(template: str, class_name: str, modifier: str) -> str:
+    """The text of a prompt, with single spaces where there is no modifier."""
     text = template.format_map({"class": class_name, "modifier": modifier})
     return " ".join(text.split())
 
@@ -228,7 +229,7 @@ def clashes(spec: PromptSpec, class_names: Sequence[str]) -> dict[str, tuple[int
     different labels; a caller should warn. They are listed once, under their plain prompt; what
     only a modifier makes the same ("old oak" + "tree", "old" + "oak tree") is listed by itself.
     """
-    plain = _shared([{_fill(spec.template, name, "")} for name in class_names])
+    plain = _shared([{fill(spec.template, name, "")} for name in class_names])
     same = [set(labels) for labels in plain.values()]
     varied = _shared([_prompts(spec, name) for name in class_names])
     return plain | {
@@ -239,7 +240,7 @@ def clashes(spec: PromptSpec, class_names: Sequence[str]) -> dict[str, tuple[int
 
 
 def _prompts(spec: PromptSpec, class_name: str) -> set[str]:
-    return {_fill(spec.template, class_name, word) for word in spec.words(class_name) or ("",)}
+    return {fill(spec.template, class_name, word) for word in spec.words(class_name) or ("",)}
 
 
 def _shared(texts: Iterable[Iterable[str]]) -> dict[str, tuple[int, ...]]:

@@ -78,7 +78,7 @@ def test_the_command_of_a_file_can_be_given(path: Path) -> None:
             continue
         if words[:1] == ["fit"]:
             own = [word for word in words if word.startswith("fit=")]
-            assert trainer_config(own, config_dir() / "fit").name == path.stem
+            assert trainer_config(own).name == path.stem
             assert settings([word for word in words[2:] if word not in own]).dataset
             continue
         found = settings([word for word in words if not word.startswith(("source=", "split="))])

@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from benchmark.generation.fitting.request import Fitted
 from benchmark.generation.fitting.run import ensure_fit
 from tests.fixtures.fitting import fit_request
 from tests.fixtures.generation import tiny_values
+from tests.fixtures.stopping import stop_within
 
 pytest_plugins = ["tests.fixtures.generation_plugin"]
 pytestmark = pytest.mark.usefixtures("own_cache")
@@ -30,20 +31,9 @@ def fit(weights: Path, root: Path, **changes: Any) -> Fitted:
 
 
 @pytest.fixture
-def signal_at(monkeypatch: pytest.MonkeyPatch) -> Any:
+def signal_at(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
     """Ask this process to stop within the step of a number."""
-    real, steps = training.denoising_loss, []
-
-    def at(number: int) -> None:
-        def loss(*given: Any) -> torch.Tensor:
-            steps.append(0)
-            if len(steps) == number:
-                signal.raise_signal(signal.SIGINT)
-            return real(*given)
-
-        monkeypatch.setattr(training, "denoising_loss", loss)
-
-    return at
+    return stop_within(monkeypatch, training, "denoising_loss", training.denoising_loss)
 
 
 def test_a_killed_fit_goes_on_and_gives_the_same_weights(

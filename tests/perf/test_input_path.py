@@ -12,13 +12,7 @@ from benchmark.optim import stage_optimizer
 from benchmark.tiny import MEAN, STD, tiny_recipe
 from tests.perf.input_share import bare_step, cifar_rows, make_batch, measure, new_net
 
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> object:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def test_making_a_batch_of_128(benchmark: BenchmarkFixture) -> None:

@@ -1,7 +1,6 @@
 """The loop that ours is compared with does the same sums; ratios are asserted with wide margins."""
 
 import copy
-from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -25,15 +24,9 @@ from tests.perf.usual_loop import (
     usual_predictions,
 )
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 NET = "cifar_resnet8"
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def test_two_steps_equal_ours_on_equal_pixels() -> None:

@@ -131,8 +131,8 @@ def one_seed() -> AbstractContextManager[Any]:
 
 def no_modifier() -> AbstractContextManager[Any]:
     """Prompts are written without their modifier."""
-    made = prompts._fill
-    return patch.object(prompts, "_fill", lambda template, name, modifier: made(template, name, ""))
+    made = prompts.fill
+    return patch.object(prompts, "fill", lambda template, name, modifier: made(template, name, ""))
 
 
 def half() -> AbstractContextManager[Any]:

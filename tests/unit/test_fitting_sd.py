@@ -1,7 +1,6 @@
 """Fitting and drawing with a folder shaped like Stable Diffusion 1.5's, of random weights."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,8 @@ from benchmark.generation.pipelines import load_pipeline
 from tests.fixtures.fitting import fit_request
 from tests.fixtures.sd_shaped import build_sd_shaped, sd_values
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 CPU = torch.device("cpu")
 MODIFIED = pytest.mark.parametrize("name", ["joint", "per_class", "tokens"])
 
@@ -32,14 +33,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp("sd")
     build_sd_shaped(made)
     return made
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

@@ -2,8 +2,7 @@
 
 import json
 import shutil
-import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +19,11 @@ from benchmark.generation.trainer.request import check_knowledge
 from benchmark.generation.trainer.run import Trained, architecture
 from benchmark.generation.trainer.settings import trainer_config
 from benchmark.generation.trainer.tokenizer import build_tokenizer
-from benchmark.paths import config_dir
+from benchmark.registry import yaml_names
+from tests.fixtures.stopping import stop_within
 
-FOLDER = config_dir() / "fit"
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 TINY = (
     "fit.size=16", "fit.autoencoder.widths=[8,8]", "fit.autoencoder.steps=3",
     "fit.autoencoder.batch_size=8", "fit.autoencoder.latent_channels=2", "fit.text.width=16",
@@ -36,23 +37,15 @@ def fit(folder: Path, *words: str, images: str = "heldout_real") -> Trained:
     return generator_training.fit_generator(DIGITS, folder, images, [*TINY, *words])
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     return fit(tmp_path_factory.mktemp("trained") / "generator")
 
 
-@pytest.mark.parametrize("path", sorted(FOLDER.glob("*.yaml")), ids=lambda path: path.stem)
-def test_every_shipped_set_of_settings_can_be_built(path: Path) -> None:
-    config = trainer_config([f"fit={path.stem}"], FOLDER)
-    assert config.name == path.stem
+@pytest.mark.parametrize("name", yaml_names("fit"))
+def test_every_shipped_set_of_settings_can_be_built(name: str) -> None:
+    config = trainer_config([f"fit={name}"])
+    assert config.name == name
     arch = architecture(config)
     assert arch.latent_side >= 2 ** (len(arch.unet_channels) - 1)
 
@@ -75,7 +68,7 @@ def test_every_shipped_set_of_settings_can_be_built(path: Path) -> None:
 def test_wrong_settings_are_refused_before_any_work(words: list[str], message: str) -> None:
     deep = ["fit.autoencoder.widths=[8,8,8,8]"] if words == ["fit.size=8"] else []
     with pytest.raises(UsageError) as caught:
-        trainer_config([*words, *deep], FOLDER)
+        trainer_config([*words, *deep])
     assert message in str(caught.value)
 
 
@@ -192,7 +185,7 @@ def test_a_trained_generator_is_a_pipeline_with_facts(trained: Trained) -> None:
 
 def test_no_test_image_is_trained_on(trained: Trained) -> None:
     from benchmark.compose import settings
-    from benchmark.generation.trainer.request import pixels_hash
+    from benchmark.data.rows import pixels_hash
 
     data = settings(list(DIGITS)).dataset.load(0)
     images = generator_training._resized(np.asarray(data.heldout.images), 16, data.card.colour)
@@ -223,6 +216,7 @@ def test_a_finished_one_is_left_alone_and_another_needs_another_folder(trained: 
     again = fit(trained.folder)
     assert not again.new
     assert {path: path.stat().st_mtime_ns for path in before} == before
+    assert set(trained.folder.rglob("*")) == set(before)
     with pytest.raises(UsageError, match="other settings, pictures or seed"):
         fit(trained.folder, "fit.denoiser.steps=5")
 
@@ -236,18 +230,7 @@ def test_a_folder_with_other_files_is_refused(tmp_path: Path) -> None:
 @pytest.fixture
 def signal_at(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
     """Ask this process to stop within the step of the denoiser of a number."""
-    real, seen = denoising_loss, []
-
-    def at(number: int) -> None:
-        def loss(*given: Any) -> torch.Tensor:
-            seen.append(0)
-            if len(seen) == number:
-                signal.raise_signal(signal.SIGINT)
-            return real(*given)
-
-        monkeypatch.setattr(steps, "denoising_loss", loss)
-
-    return at
+    return stop_within(monkeypatch, steps, "denoising_loss", denoising_loss)
 
 
 def test_a_stopped_one_goes_on_and_ends_with_the_same_weights(

@@ -11,7 +11,13 @@ from benchmark.data import profiles
 from benchmark.data.archives import Archive, open_archive
 from benchmark.data.assemble import Subset, from_store, with_validation
 from benchmark.data.cards import Card, Colour
-from benchmark.data.dataset import Dataset, LongTailedData, PrepareReport, refuse_split
+from benchmark.data.dataset import (
+    Dataset,
+    LongTailedData,
+    PrepareReport,
+    check_root_name,
+    refuse_split,
+)
 from benchmark.data.groups import LE20, LT20
 from benchmark.data.images import PROCESSING
 from benchmark.data.keeping import PixelMode
@@ -30,7 +36,7 @@ from benchmark.data.profiles import Profile
 from benchmark.data.splits import RULES, Rule, Validation
 from benchmark.data.store import Store, StorePlan, find, require
 from benchmark.data.streaming import modes
-from benchmark.errors import DataError, UsageError
+from benchmark.errors import DataError
 from benchmark.files import content_hash
 from benchmark.seeds import numpy_generator
 
@@ -79,12 +85,7 @@ class Folder(Dataset):
 
     def __init__(self, config: Config) -> None:
         super().__init__(config)
-        if not config.root_name.replace("-", "").replace("_", "").isalnum():
-            raise UsageError(
-                f"Expected letters, digits, - and _, but got '{config.root_name}'",
-                where="dataset.root_name",
-                todo="give your images a short name: dataset.root_name=NAME",
-            )
+        check_root_name(config.root_name)
 
     def card(self, seed: int = 0) -> Card:
         """Facts, with classes and counts from the prepared store."""

@@ -10,7 +10,7 @@ from benchmark.data import class_names, listed, splits
 from benchmark.data.archives import Archive, open_archive
 from benchmark.data.assemble import with_validation
 from benchmark.data.cards import IMAGENET_MEAN, IMAGENET_STD, Card
-from benchmark.data.dataset import Dataset, LongTailedData, PrepareReport
+from benchmark.data.dataset import Dataset, LongTailedData, PrepareReport, check_root_name
 from benchmark.data.groups import GE100, LE20, LT20, scaled
 from benchmark.data.keeping import PixelMode
 from benchmark.data.prepare import build_report, image_names, report, root_of
@@ -53,12 +53,7 @@ class Listed(Dataset):
 
     def __init__(self, config: Config) -> None:
         super().__init__(config)
-        if not config.root_name.replace("-", "").replace("_", "").isalnum():
-            raise UsageError(
-                f"Expected letters, digits, - and _, but got '{config.root_name}'",
-                where="dataset.root_name",
-                todo="give your images a short name: dataset.root_name=NAME",
-            )
+        check_root_name(config.root_name)
 
     def card(self, seed: int = 0) -> Card:
         """Facts, with classes and counts from the prepared store."""

@@ -1,7 +1,6 @@
 """What a fit is asked for and what comes of it: its identity, its folder, its marker; no torch."""
 
 import dataclasses
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import TypeAdapter
 
+from benchmark.data.rows import pixels_hash
 from benchmark.errors import IntegrityError, UsageError
 from benchmark.files import content_hash, read_json, sha256_file, write_json
 from benchmark.generation.diffusers_config import DiffusersConfig
@@ -89,7 +89,7 @@ class FitRequest:
             "size": self.base.size,
             "dtype": self.training_dtype,
             "fit": dataclasses.asdict(self.config),
-            "images": _pixels_hash(self.images, self.labels),
+            "images": pixels_hash(self.images, self.labels),
             "classes": list(self.classes),
             "seed": self.seed,
         }
@@ -112,13 +112,6 @@ class FitRequest:
         if self.config.kind == "lora":
             return self.classes
         return tuple(token(label) for label in range(len(self.classes)))
-
-
-def _pixels_hash(images: NDArray[np.uint8], labels: NDArray[np.int64]) -> str:
-    digest = hashlib.sha256(str(images.shape).encode())
-    digest.update(np.ascontiguousarray(images).data)
-    digest.update(np.ascontiguousarray(labels, dtype="<i8").data)
-    return digest.hexdigest()
 
 
 def unit_name(label: int) -> str:

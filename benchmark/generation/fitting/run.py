@@ -2,13 +2,11 @@
 
 import importlib.metadata
 import importlib.util
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch.utils.flop_counter import FlopCounterMode
 
 from benchmark.generation.fitting.adapter import require_packages
 from benchmark.generation.fitting.cost import (
@@ -35,7 +33,7 @@ from benchmark.generation.fitting.training import (
     out_of_memory,
 )
 from benchmark.generation.pipelines import (
-    UNCOUNTED,
+    counted_flops,
     device_name,
     load_pipeline,
     pick_device,
@@ -127,14 +125,8 @@ def _flops(pipe: Any, request: FitRequest) -> tuple[float, float]:
     latents = pipe.vae.encode(pixels.to(pipe.device, pipe.vae.dtype)).latent_dist.mean
     text = pipe.encode_prompt(["a photo"], pipe.device, 1, False)[0]
     times = torch.zeros(1, dtype=torch.long, device=pipe.device)
-    call = _counted(lambda: pipe.unet(latents.to(pipe.unet.dtype), times, text))
-    return call, _counted(lambda: pipe.vae.encode(pixels.to(pipe.device, pipe.vae.dtype)))
-
-
-def _counted(run: Callable[[], Any]) -> float:
-    with FlopCounterMode(display=False, custom_mapping=UNCOUNTED) as counter:
-        run()
-    return float(counter.get_total_flops())
+    call = counted_flops(lambda: pipe.unet(latents.to(pipe.unet.dtype), times, text))
+    return call, counted_flops(lambda: pipe.vae.encode(pixels.to(pipe.device, pipe.vae.dtype)))
 
 
 def _versions() -> dict[str, str]:

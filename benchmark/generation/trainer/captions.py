@@ -13,7 +13,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-TEMPLATE = "a photo of {look} {class}"
+from benchmark.generation.prompts import PromptSpec, fill
+
+TEMPLATE = PromptSpec().template
 END = 0.25
 _LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 _BLOCK = 4096
@@ -88,7 +90,7 @@ class Captions:
     def words(self) -> list[str]:
         """All words that a caption can hold, each once, in lower case."""
         looks = [word for pair in SCALES.values() for word in pair]
-        texts = [TEMPLATE.format_map({"look": "", "class": name}) for name in self.classes]
+        texts = [fill(TEMPLATE, name, "") for name in self.classes]
         return list(dict.fromkeys([*" ".join(texts).lower().split(), *looks]))
 
     def draw(self, rows: Tensor, rng: torch.Generator) -> list[str]:
@@ -102,5 +104,4 @@ class Captions:
             return ""
         looks = zip(self.looks[row], chances[1:], strict=False)
         told = " ".join(word for word, chance in looks if chance < self.mention)
-        name = self.classes[int(self.labels[row])]
-        return " ".join(TEMPLATE.format_map({"look": told, "class": name}).split())
+        return fill(TEMPLATE, self.classes[int(self.labels[row])], told)

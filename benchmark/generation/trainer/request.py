@@ -1,7 +1,6 @@
 """What is to be trained on what, its identity, and the facts that stand beside the weights."""
 
 import dataclasses
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmark.data.rows import pixels_hash
 from benchmark.errors import IntegrityError, UsageError
 from benchmark.files import content_hash, read_json
 from benchmark.generation.trainer.settings import TrainerConfig
@@ -58,14 +58,6 @@ class TrainRequest:
     def key(self) -> str:
         """Hash of the identity."""
         return content_hash(self.identity, 16)
-
-
-def pixels_hash(images: NDArray[np.uint8], labels: NDArray[np.int64]) -> str:
-    """SHA-256 of pictures and labels."""
-    digest = hashlib.sha256(str(images.shape).encode())
-    digest.update(np.ascontiguousarray(images).data)
-    digest.update(np.ascontiguousarray(labels, dtype="<i8").data)
-    return digest.hexdigest()
 
 
 def read_facts(folder: Path) -> dict[str, Any] | None:

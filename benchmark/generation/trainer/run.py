@@ -5,19 +5,17 @@ import math
 import os
 import shutil
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch.utils.flop_counter import FlopCounterMode
 
 from benchmark import environment
 from benchmark.errors import UsageError
 from benchmark.files import write_json
 from benchmark.generation.fitting.cost import CALLS_AN_IMAGE
-from benchmark.generation.pipelines import UNCOUNTED, device_name, pick_device, quiet
+from benchmark.generation.pipelines import counted_flops, device_name, pick_device, quiet
 from benchmark.generation.trainer import networks as nets
 from benchmark.generation.trainer.captions import SCALES, TEMPLATE, Captions, looks_of
 from benchmark.generation.trainer.loop import Part, Progress, Training, falling
@@ -74,10 +72,13 @@ def train_generator(request: TrainRequest, folder: Path, progress: bool = True) 
         IntegrityError: a damaged checkpoint.
         StorageError: the disk is full or the folder cannot be written.
     """
-    _check_folder(folder, request.key)
+    facts = _kept(folder, request.key)
+    if facts is not None:
+        return Trained(folder, facts, new=False)
     with held(folder / WORK / ".lock", "trains this generator"):
-        facts = read_facts(folder)
+        facts = _kept(folder, request.key)
         if facts is not None:
+            # another process trained it in the meantime
             return Trained(folder, facts, new=False)
         facts = _train(request, folder, progress)
         write_json(folder / FACTS, facts)
@@ -85,7 +86,8 @@ def train_generator(request: TrainRequest, folder: Path, progress: bool = True) 
     return Trained(folder, facts, new=True)
 
 
-def _check_folder(folder: Path, key: str) -> None:
+def _kept(folder: Path, key: str) -> dict[str, Any] | None:
+    """The facts of the generator that is there already; None where it is to be trained."""
     facts = read_facts(folder)
     if facts is not None and facts.get("key") != key:
         raise UsageError(
@@ -96,6 +98,7 @@ def _check_folder(folder: Path, key: str) -> None:
         )
     if facts is None and folder.exists() and not (folder / WORK).is_dir() and any(folder.iterdir()):
         raise UsageError("Expected a new or empty folder, but got one with files", where=folder)
+    return facts
 
 
 @dataclass(frozen=True)
@@ -127,7 +130,7 @@ def _train(request: TrainRequest, folder: Path, shown: bool) -> dict[str, Any]:
         begun = time.perf_counter()
         training.run(0, _autoencoder(subject))
         tracker.done = max(tracker.done, config.autoencoder.steps)
-        latents = encode(subject.networks, subject.pictures, lambda _: training.check_stop())
+        latents = encode(subject.networks, subject.pictures, training.check_stop)
         subject.networks.vae.register_to_config(scaling_factor=latents.scale)
         training.run(1, _denoiser(subject, latents))
         figures = _figures(subject, training.progress)
@@ -231,16 +234,12 @@ def _flops(subject: _Subject, device: torch.device) -> float:
     latent = parts.vae.encode(pixels).latent_dist.mean
     ids = subject.tokenizer([""], padding="max_length", return_tensors="pt").input_ids.to(device)
     times = torch.zeros(1, dtype=torch.long, device=device)
-    coder = _counted(lambda: parts.vae(pixels))
-    call = _counted(lambda: parts.unet(latent, times, parts.text_encoder(ids).last_hidden_state))
+    coder = counted_flops(lambda: parts.vae(pixels))
+    call = counted_flops(
+        lambda: parts.unet(latent, times, parts.text_encoder(ids).last_hidden_state)
+    )
     coded, seen = (part.steps * part.batch_size for part in (config.autoencoder, config.denoiser))
     return CALLS_AN_IMAGE * (coder * coded + call * seen)
-
-
-def _counted(run: Callable[[], Any]) -> float:
-    with FlopCounterMode(display=False, custom_mapping=UNCOUNTED) as counter:
-        run()
-    return float(counter.get_total_flops())
 
 
 def _write(pipeline: Any, progress: Progress, folder: Path) -> None:

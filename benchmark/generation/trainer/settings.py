@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, Le, MinLen, MultipleOf
 
 from benchmark.config import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, parse
 from benchmark.errors import UsageError, unknown
+from benchmark.paths import config_dir
+from benchmark.registry import yaml_names
 from benchmark.yaml_text import read_yaml
 
 DEFAULT = "small32"
@@ -112,24 +113,23 @@ class TrainerConfig:
     denoiser: DenoiserConfig
 
 
-def trainer_config(words: Sequence[str], folder: Path) -> TrainerConfig:
+def trainer_config(words: Sequence[str]) -> TrainerConfig:
     """The settings of ``fit=NAME`` with ``fit.KEY=VALUE`` laid over them.
 
     Args:
-        words: such words only; without ``fit=NAME`` the first file by name is taken.
-        folder: of the YAML files.
+        words: such words only; without ``fit=NAME`` it is ``DEFAULT``.
 
     Raises:
         UsageError: no such file, key or value, or networks that cannot be built.
     """
     from omegaconf import OmegaConf
 
-    names = sorted(path.stem for path in folder.glob("*.yaml"))
+    names = yaml_names("fit")
     chosen = [word.partition("=")[2] for word in words if word.startswith("fit=")]
     name = chosen[-1] if chosen else DEFAULT
     if name not in names:
         raise unknown("set of settings", name, names, where="fit")
-    found = OmegaConf.create(read_yaml(folder / f"{name}.yaml"))
+    found = OmegaConf.create(read_yaml(config_dir() / "fit" / f"{name}.yaml"))
     for word in words:
         key, _, value = word.partition("=")
         if key != "fit":

@@ -123,15 +123,15 @@ class Latents:
 
 
 @torch.no_grad()
-def encode(networks: Networks, pictures: Pictures, seen: Callable[[int], None]) -> Latents:
-    """Encode all pictures; ``seen`` is told of every block."""
+def encode(networks: Networks, pictures: Pictures, between: Callable[[], None]) -> Latents:
+    """Encode all pictures; ``between`` is called after every block and may raise."""
     parts = []
     for mirrored in (False, True) if pictures.flip else (False,):
         for start in range(0, len(pictures.pixels), _ENCODED):
             rows = torch.arange(start, min(start + _ENCODED, len(pictures.pixels)))
             turned = torch.full((len(rows),), mirrored)
             parts.append(networks.vae.encode(pictures.batch(rows, turned)).latent_dist)
-            seen(len(rows))
+            between()
     sides = 2 if pictures.flip else 1
     mean = torch.cat([part.mean.float() for part in parts])
     std = torch.cat([part.std.float() for part in parts])
