@@ -30,6 +30,7 @@ from benchmark.experiment import Experiment
 from benchmark.failures import ERROR, keep_failure
 from benchmark.files import sha256_file
 from benchmark.generation.budget import label as budget_label
+from benchmark.half_precision import say_if_slow
 from benchmark.integrity.sums import SUMS, require, write_sums
 from benchmark.job import Job
 from benchmark.logs import make_logger
@@ -174,6 +175,8 @@ def _run(experiment: Experiment) -> records.Record:
     say("run", f"{experiment.label} on {experiment.dataset_name}, seed {experiment.seed}, "
         f"experiment {experiment.hash}")  # fmt: skip
     device = _device(experiment)
+    if experiment.settings.recipe.precision == "bf16" and distributed.team().first:
+        say_if_slow(device, "recipe.precision")
     data = experiment.settings.dataset.load(experiment.seed)
     scored = _held_rows(data, experiment.settings.score_on, "score_on")
     if experiment.settings.search_trials:

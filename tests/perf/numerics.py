@@ -1,9 +1,9 @@
 """Do bf16 and torch.compile change results? Final accuracy, paired by seed.
 
-python -m tests.perf.numerics --out DIR [--digits N] [--cifar N] [--compiled N]
+python -m tests.perf.numerics --out DIR [--digits N] [--cifar N] [--arms fp32,bf16,...]
 
-Runs that are finished are skipped. Nothing is shared between runs, so that each trains all its
-stages. CIFAR-100-LT must be prepared.
+The first arm is the reference of the others. Runs that are finished are skipped. Nothing is shared
+between runs, so that each trains all its stages. CIFAR-100-LT must be prepared.
 """
 
 import argparse
@@ -19,9 +19,10 @@ SHORT = ("recipe=cifar_short", "recipe.steps.amount=5", "backbone=resnet8")
 ARMS = {
     "fp32": ("recipe.precision=fp32",),
     "bf16": ("recipe.precision=bf16",),
-    "bf16 + compile": ("recipe.precision=bf16", "compile=true"),
+    "fp32+compile": ("recipe.precision=fp32", "compile=true"),
+    "bf16+compile": ("recipe.precision=bf16", "compile=true"),
 }
-HEADER = ["problem", "arm", "accuracy", "minus fp32", "seeds", "p"]
+HEADER = ["problem", "arm", "accuracy", "minus the first", "seeds", "p"]
 
 
 @dataclass(frozen=True)
@@ -31,34 +32,31 @@ class Problem:
     Attributes:
         name: as shown.
         words: of the command line.
-        seeds: of the arms, from seed 0, by the arm's name; the first arm is the reference.
+        seeds: of every arm, from seed 0.
     """
 
     name: str
     words: tuple[str, ...]
-    seeds: dict[str, int]
+    seeds: int
 
 
-def problems(digits: int, cifar: int, compiled: int) -> list[Problem]:
+def problems(digits: int, cifar: int) -> list[Problem]:
     """Digits by two methods, and CIFAR-100-LT with a small network; 0 seeds leave one out."""
-    both = dict.fromkeys(("fp32", "bf16"), digits)
+    words = ("method=ce", "dataset=cifar100lt", *SHORT)
     found = [
-        Problem("digits, ce", ("method=ce", "dataset=digitslt"), both),
-        Problem("digits, synaug", ("method=synaug", "dataset=digitslt"), both),
+        Problem("digits, ce", ("method=ce", "dataset=digitslt"), digits),
+        Problem("digits, synaug", ("method=synaug", "dataset=digitslt"), digits),
+        Problem("CIFAR-100-LT, ce, ResNet-8, 5 epochs", words, cifar),
     ]
-    arms = dict.fromkeys(("fp32", "bf16"), cifar) | {"bf16 + compile": compiled}
-    words = ("method=ce", "dataset=cifar100lt", *SHORT, "threads=1")
-    found.append(Problem("CIFAR-100-LT, ce, ResNet-8, 5 epochs", words, arms))
-    return [each for each in found if any(each.seeds.values())]
+    return [each for each in found if each.seeds]
 
 
 def accuracies(problem: Problem, arm: str, out: Path) -> Values:
     """Accuracy by seed of the runs of an arm; those that are missing are trained."""
     # compile is no setting of the experiment, so each arm has a folder of its own
-    folder = out / arm.replace(" ", "")
-    words = [*problem.words, *ARMS[arm], f"out={folder}", "share_stages=false"]
+    words = [*problem.words, *ARMS[arm], f"out={out / arm}", "share_stages=false", "threads=1"]
     plumbing = ["save_weights=false", "progress=false"]
-    found = [api.run(*words, *plumbing, f"seed={seed}") for seed in range(problem.seeds[arm])]
+    found = [api.run(*words, *plumbing, f"seed={seed}") for seed in range(problem.seeds)]
     return {record.seed: record.metrics.accuracy for record in found}
 
 
@@ -88,11 +86,12 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="where the runs are kept")
     parser.add_argument("--digits", type=int, default=20, help="seeds")
     parser.add_argument("--cifar", type=int, default=5, help="seeds")
-    parser.add_argument("--compiled", type=int, default=0, help="seeds of CIFAR with compile")
+    parser.add_argument("--arms", default="fp32,bf16", help=f"of {', '.join(ARMS)}")
     given = parser.parse_args()
-    lines: list[list[str]] = []
-    for problem in problems(given.digits, given.cifar, given.compiled):
-        arms = [arm for arm, seeds in problem.seeds.items() if seeds]
+    arms, lines = given.arms.split(","), []
+    if unknown := set(arms) - set(ARMS):
+        parser.error(f"no arm {', '.join(sorted(unknown))}; there are {', '.join(ARMS)}")
+    for problem in problems(given.digits, given.cifar):
         lines += rows(problem, {arm: accuracies(problem, arm, given.out) for arm in arms})
     print(table(lines))
 

@@ -11,6 +11,7 @@ import datetime
 import importlib
 import importlib.util
 import json
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -19,12 +20,13 @@ import torch
 
 from benchmark.environment import cpu_name
 from benchmark.files import write_text
+from benchmark.half_precision import half_ratio
 from benchmark.report.text import escape, markdown_table, number
 from tests.perf import drawing_overhead, evaluation_speed, training_speed
 from tests.perf.input_share import measure
 from tests.perf.ratio import Ratio, of_rounds, table
 
-SAVED = Path(__file__).parent / "baselines" / "speed.json"
+SAVED = Path(__file__).parent / "baselines"
 # its rows are start-up, grids and tables
 LIGHT = "tests.perf.light"
 BACKBONE = "cifar_resnet32"
@@ -36,7 +38,7 @@ class Baseline:
 
     Attributes:
         date: ISO date.
-        hardware: name of the processor.
+        hardware: name of the processor and what it computes with.
         torch: version of torch.
         rows: the ratios.
     """
@@ -125,10 +127,22 @@ def merged(now: Baseline, before: Baseline) -> Baseline:
     return replace(now, rows=now.rows + kept)
 
 
+def processor() -> str:
+    """This processor: clouds give one name to several, whose instructions differ."""
+    known = str(torch.backends.cpu.get_cpu_capability())
+    half = ["bf16"] if half_ratio(torch.device("cpu")) < 1 else []
+    return ", ".join([cpu_name(), known, *half])
+
+
+def saved_at(hardware: str) -> Path:
+    """The file with the ratios of a processor."""
+    return SAVED / f"speed-{re.sub(r'[^a-z0-9]+', '-', hardware.lower()).strip('-')}.json"
+
+
 def here(rows: Iterable[Ratio]) -> Baseline:
     """Ratios with this machine and today's date."""
     today = datetime.datetime.now(tz=datetime.UTC).date().isoformat()
-    return Baseline(today, cpu_name(), torch.__version__, tuple(rows))
+    return Baseline(today, processor(), torch.__version__, tuple(rows))
 
 
 def main() -> None:
@@ -136,7 +150,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])  # type: ignore[union-attr]
     parser.add_argument("--quick", action="store_true", help="fewer rounds")
     parser.add_argument("--compile", action="store_true", help="measure compiled code, too")
-    parser.add_argument("--save", action="store_true", help=f"write {SAVED.name}")
+    parser.add_argument("--save", action="store_true", help="write them to a file")
     parser.add_argument("--parts", default="training,bare,evaluation,drawing,light")
     given = parser.parse_args()
     torch.set_num_threads(1)
@@ -144,10 +158,11 @@ def main() -> None:
     found = here(row for name in given.parts.split(",") for row in works[name]())
     print(f"{found.date}, {found.hardware}, torch {found.torch}, one thread\n")
     print(table(found.rows))
-    if SAVED.exists():
-        print(comparison(found.rows, load(SAVED)))
+    path = saved_at(found.hardware)
+    before = load(path) if path.exists() else None
+    print(comparison(found.rows, before) if before else "No ratios of this processor are saved.")
     if given.save:
-        save(SAVED, merged(found, load(SAVED)) if SAVED.exists() else found)
+        save(path, merged(found, before) if before else found)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import pytest
 
 from tests.perf import numerics
 from tests.perf.ratio import Ratio, of_rounds, table
-from tests.perf.ratios import SAVED, Baseline, comparison, load, merged, save
+from tests.perf.ratios import SAVED, Baseline, comparison, load, merged, save, saved_at
 
 FAST = of_rounds("loop, fp32", [1.4, 1.2, 1.5], 1.3, note="3 rounds")
 SHARE = of_rounds("making batches", [0.5, 0.6], 0.5, "%", at_most=True)
@@ -57,13 +57,16 @@ def test_saving_keeps_what_was_not_measured_again_on_this_machine_only() -> None
     assert merged(replace(now, torch="2.1"), before).rows == now.rows
 
 
-def test_the_committed_ratios_can_be_read() -> None:
-    names = [row.name for row in load(SAVED).rows]
+@pytest.mark.parametrize("path", sorted(SAVED.iterdir()), ids=lambda path: path.stem)
+def test_committed_ratios_can_be_read_and_lie_under_their_processor(path: Path) -> None:
+    found = load(path)
+    names = [row.name for row in found.rows]
     assert len(set(names)) == len(names) > 0
+    assert saved_at(found.hardware) == path
 
 
 def test_numerics_are_compared_by_seed() -> None:
-    problem = numerics.Problem("digits", (), {"fp32": 3, "bf16": 3})
+    problem = numerics.Problem("digits", (), 3)
     exact = {0: 0.90, 1: 0.80, 2: 0.85}
     half = {0: 0.91, 1: 0.80, 2: 0.86}
     reference, other = numerics.rows(problem, {"fp32": exact, "bf16": half})
@@ -73,6 +76,6 @@ def test_numerics_are_compared_by_seed() -> None:
 
 
 def test_zero_seeds_leave_a_problem_out() -> None:
-    assert [each.name for each in numerics.problems(0, 2, 0)] == [
+    assert [each.name for each in numerics.problems(0, 2)] == [
         "CIFAR-100-LT, ce, ResNet-8, 5 epochs"
     ]

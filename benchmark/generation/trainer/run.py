@@ -33,6 +33,7 @@ from benchmark.generation.trainer.steps import (
     reconstruction_error,
 )
 from benchmark.generation.trainer.tokenizer import build_tokenizer
+from benchmark.half_precision import say_if_slow
 from benchmark.interrupts import stop_flag
 from benchmark.locks import held
 from benchmark.progress import Tracker
@@ -118,6 +119,8 @@ class _Subject:
 
 def _train(request: TrainRequest, folder: Path, shown: bool) -> dict[str, Any]:
     device = pick_device(request.device)
+    if request.config.precision == "bf16":
+        say_if_slow(device, "fit.precision")
     subject = _subject(request, device)
     config, parts = request.config, vars(subject.networks)
     total = config.autoencoder.steps + config.denoiser.steps
