@@ -112,6 +112,8 @@ class Experiment:
             "backbone": identity.plain(chosen.backbone),
             "recipe": identity.plain(chosen.recipe),
         }
+        if content := chosen.dataset.content():
+            values["content"] = content
         if chosen.score_on != "test":
             values["score_on"] = chosen.score_on
         if self.protocol != NEUTRAL:

@@ -86,6 +86,17 @@ class Dataset(ABC):
             DataError: a data set described by its prepared store is not prepared.
         """
 
+    def content(self) -> str:
+        """A hash of the images, where settings do not say which they are; else "".
+
+        It is part of what an experiment is: other images of one's own under an old name are
+        another experiment.
+
+        Raises:
+            DataError: not prepared.
+        """
+        return ""
+
     @abstractmethod
     def prepare(
         self, source: str | None, *, split: str | None = None, progress: bool = True

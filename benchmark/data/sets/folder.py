@@ -117,6 +117,10 @@ class Folder(Dataset):
             design="independent",
         )
 
+    def content(self) -> str:
+        """A hash of all pixels and labels."""
+        return self._store().source_hash
+
     @property
     def _store_name(self) -> str:
         config = self.config
