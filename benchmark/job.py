@@ -111,7 +111,8 @@ class Progress:
 
     ``shared`` names the stages that were taken over from another run; their time counts as theirs.
     ``processes`` is how many shared a batch, and ``pieces`` in how many pieces each took its part
-    of it; of a run that was resumed, the most.
+    of it; of a run that was resumed, the most. ``rests_on`` is the key of the last stage as the run
+    began, which stands for the source, settings and rows of all.
     """
 
     stage: int = 0
@@ -126,6 +127,7 @@ class Progress:
     history: list[dict[str, Any]] = field(default_factory=list)
     processes: int = 1
     pieces: int = 1
+    rests_on: str = ""
 
 
 def base_steps(recipe: RecipeConfig, rows: int) -> int:

@@ -46,6 +46,10 @@ def train(job: Job) -> tuple[Net, Progress, list[StagePlan]]:
     progress.pieces = max(progress.pieces, job.pieces)
     job.team.same("the checkpoint", f"{progress.stage} {progress.step} {progress.images}")
     keys = job.shared.keys(job, plans) if job.shared else []
+    if keys and saved and progress.rests_on != keys[-1]:
+        # part of it was trained by other code or on other threads: nobody else's run begins so
+        keys = []
+    progress.rests_on = keys[-1] if keys else ""
     net = _new_net(job, "base")
     # on its way out of the block torch's global generator is restored
     with stop_flag(patient=not job.team.alone) as stop, scoped_global_seed(job.seed):

@@ -188,6 +188,24 @@ def test_a_killed_run_still_leaves_its_stage(store: StageStore, tmp_path: Path) 
     assert other[1].history[:10] == resumed[1].history
 
 
+def test_a_run_resumed_otherwise_than_it_began_leaves_nothing(
+    store: StageStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Weights of two sources are nobody else's beginning."""
+    from benchmark.tiny import Stop
+
+    stopped = tiny_job(
+        Watch((), stop_at=("base", 9)), tmp_path / "a", shared=store, checkpoint_seconds=0.0
+    )
+    with pytest.raises(Stop):
+        train(stopped)
+    monkeypatch.setattr(torch, "__version__", "another")
+    assert run(job(tmp_path / "a", shared=store))[2] == ["base"]
+    assert list(store.folder.glob("*.pt")) == []
+    run(job(tmp_path / "b", shared=store))
+    assert len(list(store.folder.glob("*.pt"))) == 1
+
+
 def test_the_folder_stays_below_its_limit(tmp_path: Path) -> None:
     small = StageStore(tmp_path / "stages", limit=150_000)
     for seed in range(6):
