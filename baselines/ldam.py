@@ -58,7 +58,8 @@ def ldam_logits(cosine: Tensor, labels: Tensor, margin: Tensor, scale: float) ->
 class LDAM(Component):
     """Rare classes get larger margins, ~ n^(-1/4), under a scaled cosine cross-entropy.
 
-    Cao et al. (2019), equations 12 and 13. Evaluation uses the bare cosines.
+    Cao et al. (2019), equations 12 and 13. Evaluation uses the bare cosines, as the code does: no
+    prediction changes, but probabilities are nearly uniform, so ECE and NLL say nothing here.
 
     Equation:
         loss_i = -log softmax(s (c_i - Delta_{y_i} onehot(y_i)))_{y_i}
