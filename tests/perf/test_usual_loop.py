@@ -71,9 +71,10 @@ def test_its_predictions_are_ours() -> None:
 
 def test_our_loop_is_no_slower_than_the_usual_one() -> None:
     """Even for ResNet-8, whose steps are six times cheaper than those of ResNet-32."""
-    (fp32, bf16) = ratios(NET, rounds=3, steps=1)
+    # bf16 is among them where the processor has it
+    fp32, *bf16 = ratios(NET, rounds=3, steps=1)
     assert fp32.value > 0.9
-    assert bf16.value > 0.7
+    assert all(each.value > 0.7 for each in bf16)
 
 
 def test_folding_batch_norm_changes_rounding_only() -> None:
