@@ -66,6 +66,7 @@ class DiffusersGenerator(Generator):
         self._reports: dict[bool, LoadReport] = {}
         self._seconds = 0.0
         self._embeddings: dict[str, Embeddings] = {}
+        self._negative: Embeddings = {}
 
     @property
     def batch_size(self) -> int:  # type: ignore[override]
@@ -111,6 +112,8 @@ class DiffusersGenerator(Generator):
             start = time.perf_counter()
             self.check(mode)
             self._pipe = load_pipeline(self.config, pick_device(self._device_choice))
+            # asked of the pipeline once: it walks through all modules
+            self._device = self._pipe.device
             self._seconds = time.perf_counter() - start
         if guided not in self._reports:
             self._reports[guided] = self._report(mode)
@@ -121,7 +124,7 @@ class DiffusersGenerator(Generator):
     def close(self) -> None:
         """See ``Generator.close``."""
         self._pipe = self._from_images = self._adapter = None
-        self._embeddings.clear()
+        self._forget_prompts()
         self._reports.clear()
 
     def draw(
@@ -237,7 +240,11 @@ class DiffusersGenerator(Generator):
         if adapter is not None:
             apply.attach(self._pipe, adapter)
         self._adapter, self._from_images = adapter, None
+        self._forget_prompts()
+
+    def _forget_prompts(self) -> None:
         self._embeddings.clear()
+        self._negative = {}
 
     def _embed(self, prompts: Sequence[str]) -> Embeddings:
         found = [self._embedding(text) for text in prompts]
@@ -246,16 +253,20 @@ class DiffusersGenerator(Generator):
     def _embedding(self, text: str) -> Embeddings:
         # One prompt at a time, so that an embedding cannot depend on what shares its batch.
         if text not in self._embeddings:
-            guided = self.guidance_factor == 2
+            # the negative prompt is the same for all, and encoded with the first
+            guided = self.guidance_factor == 2 and not self._negative
             encoded = self._pipe.encode_prompt(
                 prompt=[text],
-                device=self._pipe.device,
+                device=self._device,
                 num_images_per_prompt=1,
                 do_classifier_free_guidance=guided,
                 negative_prompt=[self.config.negative_prompt] if guided else None,
             )
-            named = zip(_EMBEDS, encoded, strict=False)
-            self._embeddings[text] = {key: value for key, value in named if value is not None}
+            pairs = zip(_EMBEDS, encoded, strict=False)
+            named = {key: value for key, value in pairs if value is not None}
+            if guided:
+                self._negative = {key: named[key] for key in named if key.startswith("negative")}
+            self._embeddings[text] = named | self._negative
         return self._embeddings[text]
 
     def _report(self, mode: Mode) -> LoadReport:
