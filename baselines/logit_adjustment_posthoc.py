@@ -47,6 +47,7 @@ class LogitAdjustmentPosthoc(Component):
 
     Differences:
         tau is a setting; the tau that many tables quote was tuned on test images.
+        On ``ldam``, which deploys bare cosines, take tau / scale: at 1 the prior drowns them.
     """
 
     citation = PAPER

@@ -136,7 +136,10 @@ Made from [{DATA}]({DATA}) and the leaderboards by {text.code(REPORT_COMMAND)}; 
 def _summary(bands: Bands, lines: Sequence[Line]) -> str:
     header = ["Data", "Methods", "Run as published", "Inside", "Below", "Above", "No band"]
     cells = [_counts(table, lines) for table in bands.tables]
-    return text.markdown_table(header, cells)
+    run = sum(line.verdict is not None for line in lines)
+    of = sum(len(table.rows) for table in bands.tables)
+    said = f"**{run} of {of} rows have been run as published so far.**"
+    return f"{said}\n\n{text.markdown_table(header, cells)}"
 
 
 def _counts(table: BandTable, lines: Sequence[Line]) -> list[str]:
