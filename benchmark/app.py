@@ -12,14 +12,33 @@ from benchmark.dry_run import SWEEP, swept
 from benchmark.experiment import resolve
 from benchmark.grid_run import checked_launcher
 from benchmark.grid_status import to_run
+from benchmark.grids import run_defaults
 from benchmark.launching import run_beside, run_composed
 from benchmark.paths import config_dir
 from benchmark.report.console import show_runs
 from benchmark.runner import RECORD
 from benchmark.sweeps import run_plan
+from benchmark.words import DRY_RUN, take_flag, unknown_flag
 
-FLAGS = (*SWEEP, "-c", "--cfg", "--resolve", "-p", "--package", "-h", "--help", "--hydra-help",
-         "-i", "--info")  # fmt: skip
+VERB = "python -m benchmark run"
+CONFIG, HELP, PACKAGE = ("-c", "--cfg"), ("-h", "--help"), ("-p", "--package")
+BARE = (*SWEEP, *HELP, "--resolve")
+# what is taken; a part of the configuration, which few ask for, is not offered
+FLAGS = (*BARE, *CONFIG, *PACKAGE)
+OFFERED = (*BARE, *CONFIG, DRY_RUN)
+SHOWN = ("job", "hydra", "all")
+SWEEPS = """\
+== Sweeps and grids ==
+-m method=ce,ldam 'seed=range(3)'    every combination of the values between commas
+grid=NAME        a table of the paper; python -m benchmark ls grids
+seeds=N          of a grid: N seeds of each experiment in place of its own number
+rows=A,B         of a grid: these rows only; columns=A,B likewise
+workers=N        of a grid: N processes share the work
+shard=i/n        of a grid: every n-th run from the i-th on, as for n machines
+--dry-run        print what would be run, what of it is done and what the rest takes
+--write FILE     with --dry-run: also write the runs to a file, which `work FILE` runs
+--on MACHINE     with --dry-run: the hours on a machine that nothing ran on, such as gpu24
+"""
 
 
 def main(args: Sequence[str]) -> int:
@@ -32,14 +51,17 @@ def main(args: Sequence[str]) -> int:
     words = compose.with_neutral(list(args) or compose.main_job())
     flags = [word for word in words if word.startswith("-")]
     for flag in flags:
-        if flag.partition("=")[0] not in FLAGS:
-            raise errors.unknown("flag", flag, FLAGS, where="python -m benchmark run")
+        name, given, _ = flag.partition("=")
+        if name not in FLAGS or (given and name in BARE):
+            keys = {*compose.GROUPS, *run_defaults()}
+            raise unknown_flag(words, flag, OFFERED, keys, VERB)
     if set(flags) & set(SWEEP):
         for flag in set(flags) - set(SWEEP):
             raise errors.UsageError("Expected no flag but -m in a sweep", where=flag)
         return _sweep(words)
     _refuse_launcher(words)
     if flags:
+        _check_shown(words)
         compose.check_overrides([word for word in words if word not in flags and "=" in word])
         return _by_hydra(words)
     return _single(words)
@@ -75,12 +97,31 @@ def _by_hydra(words: Sequence[str]) -> int:
         except Exception as error:  # Hydra would turn it into exit code 1
             failed.append(error)
 
-    sys.argv = ["python -m benchmark run", *words]
-    app()
+    sys.argv = [VERB, *words]
+    try:
+        app()
+    except SystemExit:
+        # so Hydra leaves once it has printed its own part of the help
+        if set(HELP) & set(words):
+            print(SWEEPS, end="")
+        raise
     if failed:
         raise failed[0]
     show_runs(done)
     return 0
+
+
+def _check_shown(words: Sequence[str]) -> None:
+    """Refuse a flag without its value, which Hydra would take from the next word."""
+    for flag in CONFIG:
+        _, shown = take_flag(words, flag, "a part of the configuration", "job")
+        if shown and shown not in SHOWN:
+            raise errors.unknown("part of the configuration", shown, SHOWN, where=flag)
+    for flag in PACKAGE:
+        _, package = take_flag(words, flag, "a group", "recipe")
+        if "=" in package:
+            todo = f"--cfg job {flag} recipe"
+            raise errors.UsageError(f"Expected a group, but got {package}", where=flag, todo=todo)
 
 
 def _refuse_launcher(words: Sequence[str]) -> None:

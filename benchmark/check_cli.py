@@ -4,11 +4,23 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmark.errors import BenchError, IntegrityError
+from benchmark.errors import BenchError, IntegrityError, UsageError, nearest
+from benchmark.registry import COMPONENTS
 from benchmark.words import Parser
 
 USAGE = "--all | records [DIR] | RECORD.json | component NAME [KEY=VALUE ...] | regression [...]"
 KINDS = ("records", "component", "regression")
+NOTES = """\
+what is checked:
+  --all [DIR ...]        every file the suite has written, below runs, leaderboards and the cache
+      --fast             leave images, predictions, weights and checkpoints unread
+      --json             print one JSON object
+  RECORD.json ...        one record or submission against itself, its predictions and its card
+      --deep             also compose its words again, plan its stages, build its network
+  records [DIR]          all records of a folder
+  component NAME         the promises of a component, by name or as package:Class
+  regression             leaderboard numbers against new ones; see check regression --help
+"""
 
 
 def main(args: Sequence[str]) -> int:
@@ -25,11 +37,15 @@ def main(args: Sequence[str]) -> int:
         from benchmark.integrity.cli import main as check_all
 
         return check_all(args)
-    parser = Parser("check", USAGE, "check records, a component, or a new version's numbers")
-    parser.add_argument("what", choices=KINDS, help="what to check")
+    parser = Parser(
+        "check", USAGE, "check files, records, a component, or a new version's numbers", NOTES
+    )
+    parser.add_argument("what", help=f"{', '.join(KINDS)}, or a RECORD.json")
     named = "a folder of records (default: leaderboards/records); a component, or package:Class"
     parser.add_argument("target", nargs="?", help=named)
     given, words = parser.overrides(args)
+    if given.what not in KINDS:
+        raise _no_kind(given.what, parser.prog)
     if given.what == "records":
         if words:
             parser.error(f"expected no settings for records, but got '{words[0]}'")
@@ -37,6 +53,21 @@ def main(args: Sequence[str]) -> int:
     if given.target is None:
         parser.error("expected a component, but got none")
     return _check_component(given.target, words)
+
+
+def _no_kind(what: str, where: str) -> UsageError:
+    """The error for what is no kind of check; a component or a folder may have been meant."""
+    if what in COMPONENTS.entries:
+        meant = f"component {what}"
+    elif Path(what).is_dir():
+        meant = f"records {what}, or check --all {what}"
+    elif close := nearest(what, KINDS):
+        meant = " or ".join(close)
+    else:
+        meant = ""
+    kinds = f"allowed: {', '.join(KINDS)}, --all, or a RECORD.json"
+    todo = f"did you mean check {meant}? {kinds}" if meant else kinds
+    return UsageError(f"Unknown check '{what}'", where=where, todo=todo)
 
 
 def _check_records(given: Path | None) -> int:

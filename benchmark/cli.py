@@ -35,10 +35,9 @@ from pathlib import Path
 from benchmark import __version__
 from benchmark.errors import BUG, BenchError, UsageError, nearest, unknown
 from benchmark.scarcity import explained
-from benchmark.words import Parser
+from benchmark.words import DRY_RUN, Parser
 
 INTERRUPTED, PIPE = 130, 141
-DRY_RUN = "--dry-run"
 
 
 def _parser(verb: str, usage: str) -> Parser:

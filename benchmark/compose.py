@@ -32,6 +32,7 @@ from benchmark.generation.protocols import Protocol, named
 from benchmark.hydra_words import parse as parse_word
 from benchmark.hydra_words import refuse_unsafe
 from benchmark.identity import plain, presets, shipped_settings
+from benchmark.key_hints import leaves, unknown_key, unknown_setting
 from benchmark.paths import config_dir
 from benchmark.registry import (
     BACKBONES,
@@ -54,6 +55,8 @@ MAX_POINTS = 100_000
 SCORED = ("test", "val", "heldout")
 SEARCHED = ("val", "heldout")
 GROUPS = ("method", "dataset", "budget", "generator", "recipe", "backbone")
+# a level of settings that is taken for the setting in it
+_LEVELS = {"recipe.steps": "amount", "recipe.optimizer": "name", "recipe.schedule": "name"}
 
 
 @dataclass(frozen=True)
@@ -123,13 +126,17 @@ def _is_neutral(key: str) -> bool:
     name, _, setting = rest.partition(".")
     if group != "method" or not setting or name not in COMPONENTS.entries:
         return False
-    source = read_class(COMPONENTS.entry(name).target)
-    neutral = {each.name for each in source.settings if each.default} if source else set()
     return (
-        setting in neutral
+        setting in _neutral(name)
         and name in yaml_names("method")
         and (setting not in shipped_settings(name))
     )
+
+
+def _neutral(name: str) -> set[str]:
+    """Settings of a component that have a default."""
+    source = read_class(COMPONENTS.entry(name).target)
+    return {each.name for each in source.settings if each.default} if source else set()
 
 
 def from_values(values: dict[str, Any], overrides: tuple[str, ...] = ()) -> Settings:
@@ -239,35 +246,62 @@ def _explain(error: Exception, overrides: Sequence[str]) -> UsageError:
     if key is None:
         todo = "quote each word in the shell; -m runs every combination of values a,b"
         return UsageError(_one_line(error), where=" ".join(overrides), todo=todo)
-    path, name, allowed = key
-    if path == "method":
-        return UsageError(
-            f"'{name}' is set, but it is not in the method's stack ({', '.join(allowed)})",
-            where=f"method.{name}",
-            todo=f"add it: 'method=[...,{name}]'",
-        )
-    return unknown("key", name, allowed or ["(none: it takes no settings)"], where=path)
+    return _refused_key(*key)
 
 
-def _unknown_key(overrides: Sequence[str]) -> tuple[str, str, list[str]] | None:
-    """The first override whose key does not exist: its parent, its name, the parent's keys."""
+def _refused_key(key: str, path: str, allowed: list[str], known: list[str]) -> UsageError:
+    """The error for a key of which the part below ``path`` is not there."""
+    name, _, setting = key.removeprefix(f"{path}.").partition(".")
+    if path != "method" or not (setting or name in COMPONENTS.entries):
+        return unknown_key(key, allowed, known, path or key)
+    preset = presets().get(name)
+    if preset is None and name not in COMPONENTS.entries:
+        return unknown("component", name, COMPONENTS.entries, where=f"method.{name}")
+    own = [
+        f"{part}.{each}"
+        for part in (preset.stack if preset else ())
+        for each in sorted({*shipped_settings(part), *_neutral(part)})
+    ]
+    return unknown_setting(name, setting, allowed, preset, own)
+
+
+def _unknown_key(overrides: Sequence[str]) -> tuple[str, str, list[str], list[str]] | None:
+    """The first override whose key does not exist.
+
+    Returns:
+        the key, how far of it exists, the names that go on from there, and all full keys.
+    """
     parser = OverridesParser.create()
-    groups = [text for text in overrides if text.lstrip("+").partition("=")[0] in GROUPS]
-    try:
-        values = compose("run", overrides=groups)
-    except HydraException:
+    values = _with_groups(overrides)
+    if values is None:
         return None
     for text in overrides:
         key = parser.parse_override(text).key_or_group
         node: Any = values
         walked: list[str] = []
         for part in [] if key in GROUPS else key.split("."):
-            if not OmegaConf.is_dict(node) or part not in node:
-                allowed = [str(name) for name in node] if OmegaConf.is_dict(node) else []
-                return ".".join(walked), part, allowed
+            if not isinstance(node, Mapping) or part not in node:
+                allowed = [str(name) for name in node] if isinstance(node, Mapping) else []
+                return key, ".".join(walked), allowed, list(leaves(values))
             walked.append(part)
             node = node[part]
     return None
+
+
+def _with_groups(overrides: Sequence[str]) -> dict[str, Any] | None:
+    """The configuration with the choices of ``overrides`` alone; None where they are wrong.
+
+    Of choices that a sweep makes, the first.
+    """
+    groups = [text for text in overrides if text.lstrip("+").partition("=")[0] in GROUPS]
+    try:
+        with hydra_session():
+            first = next(iter(every_point(groups)), groups)
+            values = OmegaConf.to_container(compose("run", overrides=first))
+    except (HydraException, OmegaConfBaseException, UsageError):
+        return None
+    assert isinstance(values, dict)
+    return values  # type: ignore[return-value]
 
 
 def _one_line(error: BaseException) -> str:
@@ -283,22 +317,31 @@ def check_overrides(overrides: Sequence[str]) -> None:
     for text in overrides:
         override = parse_word(text)
         if not override.is_delete():
-            _check_override(override)
+            _check_override(override, overrides)
 
 
-def _check_override(override: Override) -> None:
+def _check_override(override: Override, overrides: Sequence[str]) -> None:
     key = override.key_or_group
+    group = key.partition(".")[0]
+    allowed = GROUPS if "." in key else (*GROUPS, *_top_level())
     if key in GROUPS:
         for choices in _choices(override):
             for choice in choices:
                 _check_choice(key, choice)
             _check_twice(choices, override.input_line)
-    elif "." not in key:
-        allowed = [*GROUPS, *_top_level()]
-        if key not in allowed:
-            raise unknown("key", key, allowed, where=override.input_line)
-    elif key.partition(".")[0] not in GROUPS:
-        raise unknown("key", key, GROUPS, where=override.input_line)
+    elif group not in allowed:
+        known = leaves(_with_groups(overrides) or {})
+        raise unknown_key(key, allowed, known, override.input_line or key)
+    elif key in _LEVELS:
+        _check_level(key, override)
+
+
+def _check_level(key: str, override: Override) -> None:
+    """Refuse a plain value in place of settings; a mapping or a reference may be meant."""
+    given = (override.input_line or "").partition("=")[2]
+    if not isinstance(override.value(), dict) and "${" not in given:
+        todo = f"did you mean {key}.{_LEVELS[key]}={given}?"
+        raise UsageError(f"Expected settings, but got {given}", where=key, todo=todo)
 
 
 def _check_choice(group: str, choice: str) -> None:

@@ -23,14 +23,12 @@ from benchmark.grid_run import (
 from benchmark.grid_status import Standing, render, standing
 from benchmark.grids import Cell, Grid, run_defaults
 from benchmark.jobs_file import jobs_of, write_jobs
-from benchmark.words import take_flag
+from benchmark.words import ON, WRITE, take_flag
 
 if TYPE_CHECKING:
     from benchmark.machines import Machine
 
-ON = "--on"
 SWEEP = ("-m", "--multirun")
-WRITE = "--write"
 
 
 def dry_run(words: Sequence[str], width: int | None = None, jobs: Path | None = None) -> str:

@@ -230,8 +230,30 @@ def _check_search(settings: Settings, request: ImageRequest | None) -> None:
         raise UsageError(
             "The method trains on held-out rows, so nothing can be chosen on them",
             where="search_on",
-            todo="set search_on=val and dataset.val=carve",
+            todo=choose_rows(settings, request, "search_on", heldout=False),
         )
+
+
+def choose_rows(
+    settings: Settings, request: ImageRequest | None, key: str, *, heldout: bool, val: bool = True
+) -> str:
+    """What to do where the rows that ``score_on`` or ``search_on`` names cannot be had.
+
+    Args:
+        settings: of the run.
+        request: images that the method asks for; it may train on held-out rows itself.
+        key: the setting that names the rows.
+        heldout: whether the data set keeps held-out rows.
+        val: whether carving may help, where the data set can carve.
+    """
+    searches = bool(settings.search_trials)
+    other = settings.score_on if key == "search_on" else settings.search_on if searches else ""
+    if val and other != "val" and hasattr(settings.dataset.config, "val"):
+        return f"set {key}=val and dataset.val=carve"
+    trained = request is not None and request.origin == "heldout_real"
+    if heldout and other != "heldout" and not trained:
+        return f"set {key}=heldout"
+    return "set score_on=test" if key == "score_on" else "set search_trials=0"
 
 
 def _is_default(budget: Budget) -> bool:

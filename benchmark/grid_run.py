@@ -14,7 +14,7 @@ from benchmark import grids
 from benchmark.errors import UsageError, unknown
 from benchmark.expansion import Expansions, Facts, Refused, expand_all
 from benchmark.grids import Cell, Grid
-from benchmark.words import launcher_words, plumbing_names
+from benchmark.words import DRY_RUN, launcher_words, plumbing_names, unknown_flag
 
 OWN = ("grid", "seeds", "shard", "rows", "columns", "workers")
 WHOLE = (0, 1)
@@ -248,7 +248,7 @@ def _positive(text: str | None, where: str) -> int | None:
 def _check(shared: Sequence[str]) -> None:
     for word in shared:
         if word.startswith("-"):
-            raise unknown("flag", word, ["--dry-run"], where="run grid=NAME")
+            raise unknown_flag(shared, word, [DRY_RUN], grids.run_defaults(), "run grid=NAME")
         if _key(word) in ("seed", "method"):
             raise UsageError(
                 "Expected settings that all runs of a grid share, but got this",

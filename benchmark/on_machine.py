@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.console import duration
-from benchmark.dry_run import ON
 from benchmark.errors import IntegrityError, StorageError
 from benchmark.estimates import Draw, to_draw
 from benchmark.expansion import state
@@ -20,7 +19,7 @@ from benchmark.listing import table
 from benchmark.machines import GeneratorNeeds, Machine, generator_needs
 from benchmark.machines import machine as machine_of
 from benchmark.paths import cache_root
-from benchmark.words import take_flag
+from benchmark.words import ON, take_flag
 from benchmark.workload import StageWork, Work
 
 _HOUR, _TERA, _GIGA = 3600.0, 1e12, 1e9

@@ -26,7 +26,7 @@ from benchmark.errors import (
     one_line,
 )
 from benchmark.evaluate import logits
-from benchmark.experiment import Experiment
+from benchmark.experiment import Experiment, choose_rows
 from benchmark.failures import ERROR, keep_failure
 from benchmark.files import sha256_file
 from benchmark.generation.budget import label as budget_label
@@ -178,9 +178,9 @@ def _run(experiment: Experiment) -> records.Record:
     if experiment.settings.recipe.precision == "bf16" and distributed.team().first:
         say_if_slow(device, "recipe.precision")
     data = experiment.settings.dataset.load(experiment.seed)
-    scored = _held_rows(data, experiment.settings.score_on, "score_on")
+    scored = _held_rows(experiment, data, "score_on")
     if experiment.settings.search_trials:
-        _held_rows(data, experiment.settings.search_on, "search_on")
+        _held_rows(experiment, data, "search_on")
         experiment = searched(experiment, _run_trial)
     _say_counts(experiment)
     added = distributed.team().first_alone(lambda: supply(experiment, data))
@@ -286,14 +286,19 @@ def _train_and_score(
     return Outcome(net, deployed, progress, plans, scores, seconds, rows.meter, device)
 
 
-def _held_rows(data: LongTailedData, name: str, key: str) -> ImageTable:
+def _held_rows(experiment: Experiment, data: LongTailedData, key: str) -> ImageTable:
     """Rows that are not trained on; ``key`` is the setting that names them."""
+    settings = experiment.settings
+    name = settings.score_on if key == "score_on" else settings.search_on
     rows: ImageTable | None = getattr(data, name)
     if rows is None or len(rows.labels) == 0:
+        kept = len(data.heldout.labels) > 0
+        # carving again would give no more
+        carved = name == "val" and getattr(settings.dataset.config, "val", "none") != "none"
         raise UsageError(
             f"{data.card.name} has no {name} rows",
             where=key,
-            todo="carve some with dataset.val=carve, or choose others",
+            todo=choose_rows(settings, experiment.request, key, heldout=kept, val=not carved),
         )
     return rows
 

@@ -1,12 +1,14 @@
 """Words of the command line: flags, names and key=value overrides."""
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import fields
 from functools import cache
 from typing import NoReturn
 
 from benchmark.errors import UsageError, unknown
+
+DRY_RUN, ON, WRITE = "--dry-run", "--on", "--write"
 
 
 class Parser(argparse.ArgumentParser):
@@ -16,13 +18,17 @@ class Parser(argparse.ArgumentParser):
         verb: the words before the arguments.
         usage: the arguments.
         summary: what the verb does.
+        notes: lines that end the help, as they are.
     """
 
-    def __init__(self, verb: str, usage: str, summary: str = "") -> None:
+    def __init__(self, verb: str, usage: str, summary: str = "", notes: str = "") -> None:
+        plain = argparse.RawDescriptionHelpFormatter if notes else argparse.HelpFormatter
         super().__init__(
             prog=f"python -m benchmark {verb}",
             usage=f"%(prog)s {usage}",
             description=summary,
+            epilog=notes or None,
+            formatter_class=plain,
             allow_abbrev=False,
         )
 
@@ -68,6 +74,30 @@ def take_flag(words: Sequence[str], flag: str, wanted: str, example: str) -> tup
             )
         del kept[at : at + (1 if value else 2)]
     return kept, found
+
+
+def unknown_flag(
+    words: Sequence[str], flag: str, allowed: Iterable[str], keys: Iterable[str], where: str
+) -> UsageError:
+    """The error for a flag that ``run`` does not take: what it lacks, or what was meant by it.
+
+    Args:
+        words: of the command line.
+        flag: the one among them, perhaps with "=VALUE".
+        allowed: flags that are offered instead.
+        keys: settings and groups, which are written without dashes.
+        where: the verb.
+    """
+    name, _, value = flag.partition("=")
+    key = name.lstrip("-")
+    if name in (ON, WRITE):
+        return UsageError(f"{name} needs {DRY_RUN}", where=where, todo=f"add {DRY_RUN}")
+    if name.startswith("--") and key.partition(".")[0] in keys:
+        after = next(iter(words[words.index(flag) + 1 :]), "")
+        given = value or (after if after and "=" not in after and after[0] != "-" else "VALUE")
+        todo = f"write it without dashes: {key}={given}"
+        return UsageError(f"Unknown flag '{name}'", where=where, todo=todo)
+    return unknown("flag", flag, allowed, where=where)
 
 
 def launcher_words(words: Sequence[str]) -> list[str]:

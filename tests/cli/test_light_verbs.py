@@ -1,8 +1,10 @@
 """`ls`, `show`, `status`, `version` and `--help`: what they say, and that they say it fast."""
 
+import re
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -185,6 +187,40 @@ def test_each_verb_explains_itself(verb: str, cli: Cli) -> None:
     done = cli(verb, "--help")
     assert done.returncode == 0, done.stderr
     assert f"python -m benchmark {verb}" in done.stdout
+
+
+def flags(*words: str, capsys: pytest.CaptureFixture[str]) -> set[str]:
+    with pytest.raises(SystemExit):
+        cli.main([*words, "--help"])
+    return set(re.findall(r"--[a-z]+", capsys.readouterr().out))
+
+
+def test_the_help_of_check_names_what_each_form_takes(capsys: pytest.CaptureFixture[str]) -> None:
+    forms = flags("check", "--all", capsys=capsys) | flags("check", "x.json", capsys=capsys)
+    assert {"--all", "--fast", "--json", "--deep"} <= forms
+    assert forms <= flags("check", capsys=capsys)
+
+
+@pytest.mark.parametrize(
+    ("what", "meant"),
+    [
+        ("ldam", "did you mean check component ldam? "),
+        ("recods", "did you mean check records? "),
+        ("there", "did you mean check records there, or check --all there? "),
+        ("nothing", ""),
+    ],
+)
+def test_what_cannot_be_checked_names_what_can(
+    what: str, meant: str, capsys: pytest.CaptureFixture[str], tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    (tmp_path / "there").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["check", what]) == 2
+    assert capsys.readouterr().err == (
+        f"error: Unknown check '{what}' [python -m benchmark check]; {meant}"
+        "allowed: records, component, regression, --all, or a RECORD.json\n"
+    )
 
 
 def test_a_reader_that_goes_away_is_no_error() -> None:

@@ -203,7 +203,9 @@ def test_rows_that_are_not_there_are_refused_before_a_trial(
         return replace(found, heldout=found.heldout.select(np.arange(0)))
 
     monkeypatch.setattr(Digits, "load", bare)
-    with pytest.raises(UsageError, match=rf"digitslt has no {on} rows \[search_on\]; carve some"):
+    with pytest.raises(
+        UsageError, match=rf"digitslt has no {on} rows \[search_on\]; set search_tri"
+    ):
         run("method=ldam", "search_trials=2", f"search_on={on}", *SHORT, f"out={tmp_path}")
     assert not list(tmp_path.rglob("digitslt@*"))
     (error,) = tmp_path.rglob("error.json")

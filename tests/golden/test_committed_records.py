@@ -8,7 +8,6 @@ from benchmark import records
 from benchmark.compose import settings
 from benchmark.errors import DataError
 from benchmark.experiment import resolve
-from benchmark.files import content_hash
 from benchmark.record_models import Record
 from benchmark.regression.boards import check_boards
 
@@ -43,12 +42,7 @@ def test_the_words_of_a_record_give_its_hash(record: Record) -> None:
         # the counts of one's own images stand with them; no other record may hide behind this
         assert record.experiment.config["dataset"]["kind"] == "listed"
         pytest.skip(f"needs images: {error.problem}")
-    # these are older than the rule that the images of one's own count
-    then = {key: value for key, value in found.science.items() if key != "content"}
-    assert content_hash(then) == record.experiment.hash
-    assert found.science.get("content", record.dataset.split.source_hash) == (
-        record.dataset.split.source_hash
-    )
+    assert found.hash == record.experiment.hash
 
 
 def test_no_record_was_made_from_changed_code() -> None:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,12 +16,13 @@ from benchmark.component import Component, ImageRequest, Task, space
 from benchmark.compose import settings
 from benchmark.config import Probability
 from benchmark.errors import Diverged, IntegrityError, Interrupted, UsageError
-from benchmark.experiment import Experiment, resolve
+from benchmark.experiment import Experiment, choose_rows, resolve
 from benchmark.identity import shipped_settings
 from benchmark.record_models import Record, Search, Trial, best_trial
 from benchmark.registry import COMPONENTS
 from benchmark.report import markdown
 from benchmark.report.console import console_table
+from benchmark.runner import run_experiment
 from benchmark.show import show
 from benchmark.tiny import Piece
 from benchmark.trials import STATE, searched, trials
@@ -284,6 +286,36 @@ def test_every_method_may_try_as_much() -> None:
 def test_a_search_that_cannot_be_meant_is_refused(words: tuple[str, ...], message: str) -> None:
     with pytest.raises(UsageError, match=message):
         resolved(*words)
+
+
+@pytest.mark.parametrize(
+    ("words", "todo"),
+    [
+        (("method=ldam", "search_trials=4"), "set search_on=heldout"),
+        (("method=ldam", "score_on=val"), "set score_on=heldout"),
+        # what the other setting, or the method, has taken already is not offered
+        (("method=ldam", "search_trials=4", "score_on=heldout"), "set search_trials=0"),
+        (("method=heldout_real", "search_trials=4"), "set search_trials=0"),
+        (("method=heldout_real", "score_on=val"), "set score_on=test"),
+    ],
+)
+def test_rows_that_a_data_set_cannot_carve_are_not_advised(
+    words: tuple[str, ...], todo: str, tmp_path: Path
+) -> None:
+    with pytest.raises(UsageError, match=rf"digitslt has no val rows \[s\w+_on\]; {todo}$"):
+        run_experiment(resolved(*words, f"out={tmp_path}"))
+    # followed, it can be run
+    assert resolved(*words, todo.removeprefix("set ")).settings
+
+
+@pytest.mark.parametrize(
+    ("val", "advice"),
+    [(True, "set search_on=val and dataset.val=carve"), (False, "set search_on=heldout")],
+)
+def test_a_data_set_that_can_carve_is_told_so_once(val: bool, advice: str) -> None:
+    carving = SimpleNamespace(config=SimpleNamespace(val="none"))
+    given: Any = SimpleNamespace(search_trials=4, score_on="test", search_on="val", dataset=carving)
+    assert choose_rows(given, None, "search_on", heldout=True, val=val) == advice
 
 
 def test_scoring_on_the_rows_of_a_search_that_is_off_is_fine() -> None:
