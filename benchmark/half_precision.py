@@ -1,6 +1,7 @@
 """Whether bfloat16 is any faster here: a processor without it computes it many times slower."""
 
 import time
+from functools import cache
 
 import torch
 from torch.nn import functional
@@ -12,11 +13,12 @@ SLOWER = 1.25
 _ROUNDS = 3
 
 
+@cache
 def half_ratio(device: torch.device) -> float:
     """Time of a small convolution in bfloat16, forward and backward, over that in float32.
 
     Measured, not looked up: a processor's flags and what the library has code for are two things.
-    A tenth of a second where bfloat16 is slow, far less where it is not.
+    A tenth of a second where bfloat16 is slow, far less where it is not; once in a process.
 
     Args:
         device: where.

@@ -9,6 +9,9 @@ from tests.golden.traces import COMMAND, FILE, advice, key, names, trace, unvers
 
 GOLDEN = json.loads(FILE.read_text(encoding="utf-8"))
 NAMES = names()
+# steps that are alike, and how far the others come apart, where rounding grows faster: measured
+# between AVX512 and AVX2
+SENSITIVE = {"class_balanced": (9, 1e-2), "paco": (7, 5e-2)}
 
 
 def test_every_component_has_a_golden_trace() -> None:
@@ -23,8 +26,9 @@ def test_losses_are_the_golden_ones(name: str) -> None:
         assert found == expected, advice(name)
     else:
         # another torch or machine rounds differently, and a step builds on those before it
-        assert found[:6] == pytest.approx(expected[:6], rel=1e-4), advice(name)
-        assert found == pytest.approx(expected, rel=5e-2), advice(name)
+        alike, apart = SENSITIVE.get(name, (10, 1e-2))
+        assert found[:alike] == pytest.approx(expected[:alike], rel=1e-4), advice(name)
+        assert found == pytest.approx(expected, rel=apart), advice(name)
 
 
 def test_versions_are_those_of_the_traces() -> None:
