@@ -7,7 +7,7 @@ import torch
 from baselines.mixing import beta_sample, pasted, permuted_targets, random_box
 from benchmark.component import Batch, Citation, Component, Step, space
 from benchmark.config import PositiveFloat, Probability
-from benchmark.transfers import to_device
+from benchmark.data.transfers import to_device
 
 
 class CutMix(Component):

@@ -7,7 +7,7 @@ import torch
 from baselines.mixing import beta_sample, blend, permuted_targets
 from benchmark.component import Batch, Citation, Component, Step, space
 from benchmark.config import PositiveFloat
-from benchmark.transfers import to_device
+from benchmark.data.transfers import to_device
 
 
 class Mixup(Component):

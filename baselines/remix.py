@@ -11,7 +11,7 @@ from baselines.class_prior import counts_tensor
 from baselines.mixing import beta_sample, blend, permuted_targets
 from benchmark.component import Batch, Citation, Component, Prior, Step, space
 from benchmark.config import PositiveFloat, Probability
-from benchmark.transfers import to_device
+from benchmark.data.transfers import to_device
 
 
 def label_share(share: Tensor, own: Tensor, other: Tensor, kappa: float, tau: float) -> Tensor:

@@ -2,8 +2,8 @@
 
 import sys
 
-from benchmark import cli
-from benchmark.ranks import started
+from benchmark.training.ranks import started
+from benchmark.verbs import cli
 
 
 def main() -> int:

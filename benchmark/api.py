@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmark import grid_results, records
+from benchmark.boards.leaderboard import Table
 from benchmark.errors import DataError
-from benchmark.files import has_text, write_bytes, write_text
-from benchmark.leaderboard import Table
+from benchmark.grid import grid_results
 from benchmark.publishing import submission_tables
+from benchmark.recording import records
 from benchmark.report import (
     across,
     blocks,
@@ -24,6 +24,7 @@ from benchmark.report import (
     tables,
 )
 from benchmark.report.page import pages as page
+from benchmark.system.files import has_text, write_bytes, write_text
 
 DEFAULT_OUT = Path("runs")
 BOARD = Path("leaderboards")
@@ -58,9 +59,9 @@ def run(*overrides: str) -> records.Record:
     Raises:
         BenchError: what was wrong, where, and what to do.
     """
-    from benchmark.compose import quiet_libraries, settings
-    from benchmark.experiment import resolve
-    from benchmark.runner import run_experiment
+    from benchmark.experiments.compose import quiet_libraries, settings
+    from benchmark.experiments.experiment import resolve
+    from benchmark.experiments.runner import run_experiment
 
     quiet_libraries()
     return run_experiment(resolve(settings(overrides)))
@@ -77,7 +78,7 @@ def prepare(*overrides: str, source: str | None = None, split: str | None = None
     Raises:
         DataError: what is missing and how to get it.
     """
-    from benchmark.compose import quiet_libraries, settings
+    from benchmark.experiments.compose import quiet_libraries, settings
 
     quiet_libraries()
     chosen = settings(overrides)
@@ -96,11 +97,11 @@ def generate(*overrides: str, engine: Any = None) -> PoolReport:
     Raises:
         UsageError: the method asks for no generated images.
     """
-    from benchmark.compose import quiet_libraries, settings
-    from benchmark.drawn import fill_pool
-    from benchmark.experiment import resolve
+    from benchmark.experiments.compose import quiet_libraries, settings
+    from benchmark.experiments.drawn import fill_pool
+    from benchmark.experiments.experiment import resolve
+    from benchmark.experiments.supply import check_supply
     from benchmark.generation.engines import HERE
-    from benchmark.supply import check_supply
 
     quiet_libraries()
     experiment = resolve(settings(overrides))
@@ -140,9 +141,9 @@ def plan(*overrides: str) -> PlanReport:
     Raises:
         UsageError: the method asks for no generated images, or the plan exceeds a limit.
     """
-    from benchmark.compose import quiet_libraries, settings
-    from benchmark.drawn import drawing
-    from benchmark.experiment import resolve
+    from benchmark.experiments.compose import quiet_libraries, settings
+    from benchmark.experiments.drawn import drawing
+    from benchmark.experiments.experiment import resolve
 
     quiet_libraries()
     experiment = resolve(settings(overrides))
@@ -174,8 +175,8 @@ def prompts(*overrides: str, model: str, base_url: str, out: str, **settings_: s
         UsageError: a setting of the wrong type, or another set in ``out``.
         DataError: the endpoint cannot be used, or gave no usable words.
     """
-    from benchmark.compose import settings
     from benchmark.config import parse
+    from benchmark.experiments.compose import settings
     from benchmark.generation.chat import Endpoint
     from benchmark.generation.prompt_writer import PromptQuery, write_prompts
 

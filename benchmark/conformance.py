@@ -22,13 +22,10 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from benchmark import checkpoints, evaluate
-from benchmark.checkpoints import weights_hash
 from benchmark.component import ORIGINS, Component, ImageRequest, Net, Stage
 from benchmark.config import parse
-from benchmark.optim import below, trains
+from benchmark.experiments.untrained import Untrained
 from benchmark.pairs import built_in_pieces, pair_problems
-from benchmark.stage_store import StageStore
 from benchmark.tiny import (
     CASES,
     MAIN_CASE,
@@ -44,8 +41,11 @@ from benchmark.tiny import (
     tiny_recipe,
     tiny_task,
 )
-from benchmark.train import train
-from benchmark.untrained import Untrained
+from benchmark.training import checkpoints, evaluate
+from benchmark.training.checkpoints import weights_hash
+from benchmark.training.optim import below, trains
+from benchmark.training.stage_store import StageStore
+from benchmark.training.train import train
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from benchmark.paths import config_dir
-from benchmark.presets import Preset, read_preset
 from benchmark.registry import COMPONENTS, yaml_names
+from benchmark.vocabulary.presets import Preset, read_preset
 
 # not imported when run: pages of methods are made without torch
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from benchmark.identity import shipped_settings
 from benchmark.models import build_backbone
 from benchmark.registry import BUILT_IN, COMPONENTS
 from benchmark.tiny import Piece, Watch, tiny_job, tiny_recipe
-from benchmark.train import train
+from benchmark.training.train import train
 
 # one in so many ordered pairs trains; all of them would double the time of the contract tests
 SAMPLE = 4

@@ -24,9 +24,9 @@ from benchmark.config import (
     parse,
 )
 from benchmark.data.batches import Part, TrainSet, train_set
-from benchmark.job import Job
-from benchmark.logs import NullLogger
 from benchmark.stack import Stack
+from benchmark.training.job import Job
+from benchmark.training.logs import NullLogger
 
 MEAN, STD = (0.5, 0.5, 0.5), (0.25, 0.25, 0.25)
 SIZE = 8

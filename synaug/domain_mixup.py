@@ -9,7 +9,7 @@ from torch import Tensor
 from baselines.mixing import beta_sample, blend, permuted_targets
 from benchmark.component import ORIGINS, Batch, Component, Step, space
 from benchmark.config import PositiveFloat
-from benchmark.transfers import to_device
+from benchmark.data.transfers import to_device
 from synaug.t2i import PAPER
 
 

@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 
 import tests.conftest  # noqa: F401 (no network, quiet libraries)
-from benchmark.files import write_text
+from benchmark.system.files import write_text
 from tests.fixtures.mistakes import KINDS, SHORT, Kind, bench
 
 TARGET = Path(__file__).resolve().parent.parent / "docs" / "errors.md"

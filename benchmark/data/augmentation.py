@@ -26,8 +26,8 @@ from benchmark.data.random_changes import (
     sometimes,
     uniform,
 )
+from benchmark.data.transfers import to_device
 from benchmark.errors import UsageError, unknown
-from benchmark.transfers import to_device
 
 STRONG_AREA = 0.2
 

@@ -16,9 +16,9 @@ from benchmark.data.rows import Images, ImageTable
 from benchmark.data.streaming.ahead import Ahead
 from benchmark.data.streaming.images import StreamedImages
 from benchmark.data.streaming.pictures import JoinedPictures, Pictures
+from benchmark.data.transfers import to_device
 from benchmark.errors import UsageError
 from benchmark.seeds import torch_generator
-from benchmark.transfers import to_device
 
 
 @dataclass

@@ -9,7 +9,7 @@ from pathlib import Path
 from urllib.parse import urljoin
 
 from benchmark.errors import DataError, IntegrityError
-from benchmark.files import storage_error
+from benchmark.system.files import storage_error
 
 REDIRECTS, TIMEOUT = 3, 30.0
 

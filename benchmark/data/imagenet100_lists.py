@@ -8,8 +8,8 @@ from pathlib import Path
 
 from benchmark.data.row_lists import ClassFiles, Lists, RowLists, read_lists
 from benchmark.errors import DataError, IntegrityError
-from benchmark.files import sha256_file
 from benchmark.seeds import numpy_generator
+from benchmark.system.files import sha256_file
 
 EXTRA = 20
 SHA256 = {

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from benchmark.data.downloads import Source, fetch
 from benchmark.data.store import PartPlan, Produce
 from benchmark.errors import IntegrityError
-from benchmark.files import sha256_file
 from benchmark.paths import data_dir
+from benchmark.system.files import sha256_file
 
 FORMS = "a folder, zip or tar laid out {train,test}/<class>/<file>, or the official python archive"
 

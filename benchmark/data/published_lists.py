@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from benchmark.data.row_lists import RowLists
 from benchmark.errors import IntegrityError
-from benchmark.files import content_hash
+from benchmark.system.files import content_hash
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from benchmark.data import image_ops
-from benchmark.transfers import to_device
+from benchmark.data.transfers import to_device
 
 TRIES = 10
 RATIO = (3 / 4, 4 / 3)

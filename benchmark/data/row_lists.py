@@ -11,7 +11,7 @@ from functools import cached_property
 from pathlib import Path
 
 from benchmark.errors import DataError, IntegrityError
-from benchmark.files import content_hash, write_text
+from benchmark.system.files import content_hash, write_text
 
 # files of each class, in label order
 ClassFiles = list[list[str]]

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from benchmark.data.groups import Convention, assign
 from benchmark.errors import DataError, UsageError
-from benchmark.files import content_hash
 from benchmark.seeds import numpy_generator
+from benchmark.system.files import content_hash
 
 Rule = Literal["ldam-seed0", "first-n", "replicate"]
 Validation = Literal["none", "carve"]

@@ -34,7 +34,8 @@ from benchmark.data.rows import Images, ImageTable
 from benchmark.data.streaming.files import FilePictures
 from benchmark.data.streaming.pictures import Fitted, PictureTable, StoredPictures
 from benchmark.errors import DataError, IntegrityError, StorageError
-from benchmark.files import (
+from benchmark.paths import data_dir
+from benchmark.system.files import (
     content_hash,
     read_json,
     sha256_file,
@@ -43,9 +44,8 @@ from benchmark.files import (
     write_json,
     write_text,
 )
-from benchmark.locks import held
-from benchmark.paths import data_dir
-from benchmark.progress import Tracker
+from benchmark.system.locks import held
+from benchmark.system.progress import Tracker
 
 SCHEMA = 1
 DIGEST_BYTES = 16

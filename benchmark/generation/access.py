@@ -11,7 +11,7 @@ from pathlib import Path
 
 from benchmark.generation.fence import clear, fenced
 from benchmark.generation.frames import worker_name
-from benchmark.locks import attempt, held, is_held
+from benchmark.system.locks import attempt, held, is_held
 
 CLAIMS = "claims"
 _DRIVER = ".driver.lock"

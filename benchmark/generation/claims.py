@@ -13,7 +13,7 @@ from pathlib import Path
 from filelock import BaseFileLock
 
 from benchmark.generation.plan import PlanRow
-from benchmark.locks import attempt
+from benchmark.system.locks import attempt
 
 BLOCK = 64
 

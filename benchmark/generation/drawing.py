@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import IO, Protocol
 
 from benchmark.errors import Interrupted
-from benchmark.files import storage_error
 from benchmark.generation.claims import Block
 from benchmark.generation.frames import Frames
 from benchmark.generation.generator import DrawResult
 from benchmark.generation.plan import PlanRow
 from benchmark.generation.results import PoolRow, Tail, append_rows
-from benchmark.progress import Tracker
+from benchmark.system.files import storage_error
+from benchmark.system.progress import Tracker
 
 _WRITERS = 4
 _AHEAD = 2

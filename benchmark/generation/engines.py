@@ -14,8 +14,8 @@ from benchmark.generation.frames import Frames, Setup
 from benchmark.generation.limits import Meter
 from benchmark.generation.plan import PlanRow
 from benchmark.generation.results import Tail
-from benchmark.interrupts import stop_flag
-from benchmark.progress import Tracker
+from benchmark.system.interrupts import stop_flag
+from benchmark.system.progress import Tracker
 
 
 @dataclass(frozen=True)

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 from benchmark.errors import UsageError
-from benchmark.files import storage_error, write_atomic, write_json, write_text
 from benchmark.generation.collections.naming import class_folder
 from benchmark.generation.plan import PlanRow, row_values
 from benchmark.generation.results import PoolRow
 from benchmark.generation.stored import StoredPool
-from benchmark.progress import Tracker
+from benchmark.system.files import storage_error, write_atomic, write_json, write_text
+from benchmark.system.progress import Tracker
 
 Format = Literal["folder", "tar"]
 TAR_ABOVE = 100_000

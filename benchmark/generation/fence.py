@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmark.files import write_text
+from benchmark.system.files import write_text
 
 _NUMBER = "run.txt"
 _BEGUN = "begun"

@@ -17,12 +17,12 @@ import numpy as np
 from PIL import Image
 
 from benchmark.errors import DataError
-from benchmark.files import sha256_file, write_bytes
 from benchmark.generation.collections.naming import class_folder
 from benchmark.generation.generator import DrawResult, Generator, LoadReport, Mode
 from benchmark.generation.plan import PlanRow, PoolSpec, retry
 from benchmark.generation.results import PoolRow, Session, write_session
 from benchmark.generation.seeding import MAX_ATTEMPTS
+from benchmark.system.files import sha256_file, write_bytes
 
 FLAT = "flat"
 NON_FINITE = "non-finite"

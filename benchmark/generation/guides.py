@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.errors import UsageError
-from benchmark.files import content_hash
 from benchmark.generation.sources import Guides
 from benchmark.seeds import numpy_generator
+from benchmark.system.files import content_hash
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 
-from benchmark.files import content_hash
+from benchmark.system.files import content_hash
 
 MAX_LENGTH = 60
 _MARKS = " -'\u2019,"

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.errors import IntegrityError
-from benchmark.files import read_json
+from benchmark.system.files import read_json
 
 INDEX = "model_index.json"
 LIBRARIES = ("diffusers", "transformers")

@@ -16,13 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.errors import IntegrityError, UsageError
-from benchmark.files import content_hash, write_atomic
 from benchmark.generation.generator import Generator
 from benchmark.generation.guides import GuideSet, choose
 from benchmark.generation.prompts import PromptSpec, prompt
 from benchmark.generation.seeding import image_seeds
 from benchmark.generation.sources import Guides
 from benchmark.generation.typed_rows import row_of
+from benchmark.system.files import content_hash, write_atomic
 
 POOL_SCHEMA = 1
 _ID_DIGITS = 24

@@ -21,7 +21,6 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from benchmark.errors import DataError, IntegrityError, UsageError
-from benchmark.files import content_hash, read_json, sha256_file
 from benchmark.generation.engines import HERE, Engine, Order
 from benchmark.generation.frames import Materials, Setup, hopeless, image_path, results_folder
 from benchmark.generation.ledger import Ledger
@@ -40,8 +39,9 @@ from benchmark.generation.results import PoolRow, Tail, read_sessions
 from benchmark.generation.seeding import MAX_ATTEMPTS
 from benchmark.generation.sheet import COLUMNS, write_sheet
 from benchmark.generation.specs import SPEC, spec_values, write_spec
-from benchmark.locks import held
 from benchmark.paths import pool_dir
+from benchmark.system.files import content_hash, read_json, sha256_file
+from benchmark.system.locks import held
 
 if TYPE_CHECKING:
     from benchmark.generation.cost import GenerationCost

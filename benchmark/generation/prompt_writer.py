@@ -13,10 +13,10 @@ import yaml
 
 from benchmark.config import NonNegativeFloat, NonNegativeInt, PositiveInt, parse
 from benchmark.errors import DataError, UsageError, unknown
-from benchmark.files import content_hash, read_json, write_json, write_text
 from benchmark.generation.chat import Answer, Endpoint, ask
 from benchmark.generation.modifiers import ModifierSet, Source, fault
 from benchmark.generation.prompts import load_modifiers
+from benchmark.system.files import content_hash, read_json, write_json, write_text
 
 QUERY = (
     'Give {n} different modifiers for pictures of "{class}", to be used in "a photo of MODIFIER '

@@ -13,7 +13,7 @@ from typing import Any
 from benchmark.config import parse
 from benchmark.errors import IntegrityError, UsageError, nearest, unknown
 from benchmark.generation.modifiers import ModifierSet
-from benchmark.yaml_text import read_yaml
+from benchmark.system.yaml_text import read_yaml
 
 NO_MODIFIERS = "none"
 _FIELDS = ("class", "modifier")

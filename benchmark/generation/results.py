@@ -10,9 +10,9 @@ from typing import IO, Literal, NamedTuple
 from pydantic import TypeAdapter, ValidationError
 
 from benchmark.errors import IntegrityError
-from benchmark.files import canonical_json, storage_error, write_json
 from benchmark.generation.generator import LoadReport
 from benchmark.generation.typed_rows import row_of
+from benchmark.system.files import canonical_json, storage_error, write_json
 
 Status = Literal["ok", "rejected"]
 

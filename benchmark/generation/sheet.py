@@ -6,7 +6,7 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
-from benchmark.files import write_atomic
+from benchmark.system.files import write_atomic
 
 COLUMNS = 10
 MAX_ROWS = 100

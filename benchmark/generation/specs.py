@@ -4,11 +4,11 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.errors import IntegrityError
-from benchmark.files import read_json, write_json
 from benchmark.generation.guides import GuideSet
 from benchmark.generation.plan import PoolSpec
 from benchmark.generation.prompts import PromptSpec
 from benchmark.generation.sources import Guides
+from benchmark.system.files import read_json, write_json
 
 SPEC, GUIDES = "pool.json", "guides.json"
 _PROMPTS = ("template", "modifiers", "class_modifiers")

@@ -6,11 +6,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmark.files import sha256_file
 from benchmark.generation.plan import PlanRow, build_plan, retry
 from benchmark.generation.results import PoolRow
 from benchmark.generation.stored import StoredPool
-from benchmark.progress import Tracker
+from benchmark.system.files import sha256_file
+from benchmark.system.progress import Tracker
 
 _READERS = 4
 

@@ -12,9 +12,9 @@ from urllib.parse import urlsplit
 from urllib.request import getproxies
 
 from benchmark.errors import DataError, IntegrityError, UsageError
-from benchmark.files import content_hash, read_sealed, sha256_file, write_sealed
 from benchmark.generation.pipeline_index import check_no_code, read_index
 from benchmark.paths import cache_root
+from benchmark.system.files import content_hash, read_sealed, sha256_file, write_sealed
 
 PACKAGE_PREFIX = "package:"
 LOG = logging.getLogger(__name__)

@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from benchmark.files import sha256_file
 from benchmark.publishing import evaluation
 from benchmark.publishing.findings import failed
 from benchmark.publishing.judged import differences, load_judged, score
 from benchmark.publishing.submission_checks import check_submission
+from benchmark.system.files import sha256_file
 
 
 def check_submitted(path: Path, _fast: bool) -> Iterator[str]:

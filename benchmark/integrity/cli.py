@@ -8,9 +8,9 @@ from typing import Any
 
 from benchmark.errors import DataError, IntegrityError
 from benchmark.integrity.sweep import Swept, sweep
-from benchmark.listing import table, terminal_width
 from benchmark.paths import cache_root
-from benchmark.words import Parser
+from benchmark.vocabulary.listing import table, terminal_width
+from benchmark.vocabulary.words import Parser
 
 USAGE = "--all [DIR ...] [--fast] [--json]"
 SUMMARY = "check every file that the suite has written"

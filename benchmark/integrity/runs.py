@@ -6,12 +6,12 @@ import math
 from collections.abc import Iterator
 from pathlib import Path
 
-from benchmark import records
-from benchmark.files import read_json, read_sealed
 from benchmark.publishing.findings import failed
 from benchmark.publishing.judged import load_judged
 from benchmark.publishing.record_checks import CHECKS, check_record
-from benchmark.record_models import Search
+from benchmark.recording import records
+from benchmark.recording.record_models import Search
+from benchmark.system.files import read_json, read_sealed
 
 COLUMNS = ["stage", "epoch", "step", "loss", "lr", "images_per_s"]
 
@@ -68,7 +68,7 @@ def check_search(path: Path, _fast: bool) -> Iterator[str]:
 
 def check_jobs(path: Path, _fast: bool) -> Iterator[str]:
     """A list of runs to be made: every line a job, in its own place, no job twice."""
-    from benchmark.jobs_file import read_jobs
+    from benchmark.launch.jobs_file import read_jobs
 
     if not path.read_bytes().endswith(b"\n"):
         yield "Expected a whole last line"

@@ -5,12 +5,12 @@ from pathlib import Path
 
 from benchmark.data.store import Store
 from benchmark.errors import IntegrityError
-from benchmark.files import content_hash, read_json, read_sealed, sha256_file
 from benchmark.generation.collections.collection import Collection
 from benchmark.generation.collections.store import KEY_DIGITS
 from benchmark.generation.fitting.request import read_fitted
 from benchmark.generation.stored import read_pool
 from benchmark.generation.verify import verify
+from benchmark.system.files import content_hash, read_json, read_sealed, sha256_file
 
 _SHOWN = 3
 

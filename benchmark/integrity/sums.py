@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from benchmark.errors import IntegrityError
-from benchmark.files import sha256_file, write_text
+from benchmark.system.files import sha256_file, write_text
 
 SUMS = "SHA256SUMS"
 RECORD = "record.json"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from benchmark.integrity import boards, runs, stored, sums, tensors
 from benchmark.integrity.kinds import Kind, Problem
-from benchmark.locks import holder_of, is_held
+from benchmark.system.locks import holder_of, is_held
 
 AGAIN = "delete the run's folder and run again"
 ANEW = "delete the file; it is made again"

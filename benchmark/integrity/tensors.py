@@ -43,7 +43,7 @@ def _metadata(path: Path) -> dict[str, Any]:
 
 
 def state_hash(path: Path) -> str:
-    """``benchmark.checkpoints.weights_hash`` of a safetensors file.
+    """``benchmark.training.checkpoints.weights_hash`` of a safetensors file.
 
     Raises:
         IntegrityError: it cannot be read.

@@ -6,7 +6,7 @@ from typing import TypeVar
 from pydantic import BaseModel, ValidationError
 
 from benchmark.errors import DataError, IntegrityError
-from benchmark.files import layout_json
+from benchmark.system.files import layout_json
 
 M = TypeVar("M", bound=BaseModel)
 MAX_BYTES = 2**26

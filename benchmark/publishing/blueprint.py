@@ -6,8 +6,7 @@ from pydantic import ConfigDict, Field
 
 from benchmark import __version__
 from benchmark.data.cards import Card, Triple
-from benchmark.metrics import Count
-from benchmark.record_models import (
+from benchmark.recording.record_models import (
     Block,
     Name,
     Part,
@@ -17,6 +16,7 @@ from benchmark.record_models import (
     Sha256,
     Track,
 )
+from benchmark.statistics.metrics import Count
 
 SCHEMA = "network/1"
 KEY = "synaug-bench"
@@ -38,7 +38,7 @@ class Blueprint(Block):
         keep: real images of each class after the budget.
         add: images added to each class.
         track: decided by the origin of the added images.
-        fixed_rows: see ``benchmark.job.plan_stages``.
+        fixed_rows: see ``benchmark.training.job.plan_stages``.
         image_size: height and width in pixels.
         modifiers: name of the modifier set.
         mean: of each channel on the [0, 1] scale, used to normalise.

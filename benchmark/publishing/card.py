@@ -9,11 +9,11 @@ from markupsafe import Markup
 
 from benchmark.data.cards import Card
 from benchmark.errors import BenchError
-from benchmark.metrics import GROUPS
 from benchmark.publishing.blueprint import Blueprint
 from benchmark.publishing.target import dataset_of
-from benchmark.record_models import Record
+from benchmark.recording.record_models import Record
 from benchmark.report import text
+from benchmark.statistics.metrics import GROUPS
 
 TEMPLATE = "model_card.md.j2"
 TAGS = ("image-classification", "long-tailed-recognition", "imbalanced-learning", "synaug-bench")

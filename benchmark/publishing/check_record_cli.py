@@ -5,7 +5,7 @@ from pathlib import Path
 
 from benchmark.errors import IntegrityError
 from benchmark.publishing.findings import Finding, failed, lines
-from benchmark.words import Parser
+from benchmark.vocabulary.words import Parser
 
 USAGE = "FILE.json [FILE.json ...] [--deep]"
 SUMMARY = "check records and submissions: schema, parts against one another, predictions, card"
@@ -51,7 +51,7 @@ def _check(path: Path, deep: bool) -> list[Finding]:
 
 def _print(found: dict[Path, list[Finding]]) -> None:
     """A table of one file; of several, what did not pass."""
-    from benchmark.listing import terminal_width
+    from benchmark.vocabulary.listing import terminal_width
 
     if len(found) == 1:
         print("\n".join(lines(next(iter(found.values())), terminal_width())))

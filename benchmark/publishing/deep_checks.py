@@ -3,18 +3,18 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from benchmark import records
-from benchmark.compose import quiet_libraries, settings
 from benchmark.config import RecipeConfig, parse
 from benchmark.errors import BenchError, DataError
-from benchmark.experiment import Experiment, resolve
-from benchmark.job import plan_stages
+from benchmark.experiments.compose import quiet_libraries, settings
+from benchmark.experiments.experiment import Experiment, resolve
 from benchmark.publishing.blueprint import Blueprint, blueprint
 from benchmark.publishing.findings import Finding, judged
 from benchmark.publishing.network import read_network, stack_of, stand_in
 from benchmark.publishing.weights_file import WEIGHTS
-from benchmark.record_models import Record
+from benchmark.recording import records
+from benchmark.recording.record_models import Record
 from benchmark.stack import Stack
+from benchmark.training.job import plan_stages
 
 UNKNOWN_HASH = "0" * 64
 

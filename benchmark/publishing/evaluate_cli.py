@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmark.errors import IntegrityError, UsageError, unknown
-from benchmark.words import Parser
+from benchmark.vocabulary.words import Parser
 
 if TYPE_CHECKING:
     from benchmark.publishing.evaluating import EvaluateConfig
@@ -33,7 +33,7 @@ def main(args: Sequence[str]) -> int:
     parser.add_argument("folder", nargs="?", type=Path, help="a finished run, or an export")
     parser.add_argument("--out", type=Path, help="write evaluation.json and preds.npz there")
     given, words = parser.overrides(args)
-    from benchmark.compose import quiet_libraries
+    from benchmark.experiments.compose import quiet_libraries
 
     quiet_libraries()
     own, data = _sorted(words)
@@ -47,8 +47,8 @@ def main(args: Sequence[str]) -> int:
         from benchmark.publishing.evaluating import evaluate_folder
 
         evaluation, judged = evaluate_folder(given.folder, config)
-    from benchmark.listing import terminal_width
     from benchmark.publishing.evaluation import save, show
+    from benchmark.vocabulary.listing import terminal_width
 
     print("\n".join(show(evaluation, terminal_width())))
     if given.out is not None:
@@ -79,7 +79,7 @@ def _config(words: Sequence[str]) -> "EvaluateConfig":
 
 def _value(word: str) -> tuple[str, Any]:
     """Key and value of a word; paths are taken as they are, the rest as in YAML."""
-    from benchmark.yaml_text import parse_yaml
+    from benchmark.system.yaml_text import parse_yaml
 
     key, _, text = word.partition("=")
     if key in ("predictions", "checkpoint", "map", "model"):

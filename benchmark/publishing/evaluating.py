@@ -10,11 +10,9 @@ import torch
 from annotated_types import Le
 from torch import nn
 
-from benchmark import evaluate, records
 from benchmark.config import NonNegativeInt, PositiveInt
 from benchmark.data.cards import Triple
 from benchmark.errors import DataError, UsageError
-from benchmark.files import sha256_file
 from benchmark.publishing.evaluation import PREDICTIONS, Evaluation, Subject
 from benchmark.publishing.foreign import load_checkpoint, pretrained
 from benchmark.publishing.given import Values, read_given
@@ -25,7 +23,10 @@ from benchmark.publishing.output_map import read_map
 from benchmark.publishing.showing import Device, Resize, Shown, score_network
 from benchmark.publishing.target import RowsName, Scored, load_rows
 from benchmark.publishing.weights_file import find_weights
-from benchmark.record_models import PredictionFile
+from benchmark.recording import records
+from benchmark.recording.record_models import PredictionFile
+from benchmark.system.files import sha256_file
+from benchmark.training import evaluate
 
 UNKNOWN_HASH = "0" * 64
 
@@ -242,7 +243,7 @@ def words_to_rows(words: list[str]) -> Scored:
         raise UsageError(
             "Expected a data set, but got none", where="dataset", todo="add dataset=NAME"
         )
-    from benchmark.compose import settings
+    from benchmark.experiments.compose import settings
     from benchmark.identity import plain
 
     chosen = settings(words)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmark.words import Parser
+from benchmark.vocabulary.words import Parser
 
 USAGE = "RUN_FOLDER [--to DIR] [--licence ID]"
 SUMMARY = "pack a finished run for publishing: weights, model card, record; uploads nothing"
@@ -17,7 +17,7 @@ def main(args: Sequence[str]) -> int:
     licence = "of the weights, as the hub names it, e.g. mit or cc-by-4.0 (default: other)"
     parser.add_argument("--licence", help=licence)
     given = parser.strict(args)
-    from benchmark.compose import quiet_libraries
+    from benchmark.experiments.compose import quiet_libraries
     from benchmark.publishing.exporting import export
 
     quiet_libraries()

@@ -10,10 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmark import metrics, records
 from benchmark.errors import DataError, IntegrityError, UsageError
-from benchmark.files import layout_json, write_bytes, write_text
-from benchmark.metrics import Predictions
 from benchmark.publishing.blueprint import Blueprint
 from benchmark.publishing.card import render_card
 from benchmark.publishing.evaluating import EvaluateConfig, evaluate_folder
@@ -21,8 +18,12 @@ from benchmark.publishing.findings import failed
 from benchmark.publishing.network import read_network
 from benchmark.publishing.record_checks import check_record
 from benchmark.publishing.weights_file import EXPORTED, find_weights
-from benchmark.record_models import Record
+from benchmark.recording import records
+from benchmark.recording.record_models import Record
 from benchmark.report.text import slug
+from benchmark.statistics import metrics
+from benchmark.statistics.metrics import Predictions
+from benchmark.system.files import layout_json, write_bytes, write_text
 
 EXPORTS = Path("exports")
 CONFIG, CARD, RECORD = "config.json", "README.md", "record.json"

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from benchmark.listing import table
+from benchmark.vocabulary.listing import table
 
 Verdict = Literal["pass", "warn", "fail"]
 

@@ -12,9 +12,9 @@ from torch import Tensor, nn
 
 from benchmark.errors import DataError, IntegrityError, UsageError, one_line, unknown
 from benchmark.generation.weights import reach_hub
-from benchmark.pickled_names import check_names
 from benchmark.publishing.weights_file import read_tensors
 from benchmark.registry import BACKBONES
+from benchmark.system.pickled_names import check_names
 
 SAFE, PICKLED = (".safetensors",), (".pt", ".pth", ".bin", ".ckpt", ".tar")
 # where training scripts put the weights among other things, and how wrappers prefix them

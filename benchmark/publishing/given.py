@@ -11,10 +11,10 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.arrays import Arrays, BadArrays, read_npy, read_npz
 from benchmark.errors import DataError, IntegrityError, UsageError
-from benchmark.metrics import Predictions, load_predictions
 from benchmark.publishing.given_csv import read_table
+from benchmark.statistics.metrics import Predictions, load_predictions
+from benchmark.system.arrays import Arrays, BadArrays, read_npy, read_npz
 
 Values = Literal["auto", "labels", "probabilities", "logits"]
 SUFFIXES = (".npz", ".npy", ".csv")

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.arrays import MAX_BYTES, BadArrays
+from benchmark.system.arrays import MAX_BYTES, BadArrays
 
 IDS = ("id", "ids", "row", "file", "image")
 CLASSES = ("predicted", "prediction", "predictions", "class", "label")

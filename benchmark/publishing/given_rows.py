@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.errors import DataError, UsageError, nearest
-from benchmark.metrics import predictions_from_logits
 from benchmark.publishing.given import Given, Values
 from benchmark.publishing.judged import Hard, Judged
 from benchmark.publishing.target import Scored
+from benchmark.statistics.metrics import predictions_from_logits
 
 # a probability of zero has no logarithm
 SMALLEST = 1e-12

@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from benchmark import metrics
-from benchmark.arrays import BadArrays, npz_bytes, read_npz
 from benchmark.errors import DataError, IntegrityError
-from benchmark.files import write_bytes
-from benchmark.metrics import Group, GroupAccuracy, PerClass, Predictions, Share
-from benchmark.record_models import Block, close
+from benchmark.recording.record_models import Block, close
+from benchmark.statistics import metrics
+from benchmark.statistics.metrics import Group, GroupAccuracy, PerClass, Predictions, Share
+from benchmark.system.arrays import BadArrays, npz_bytes, read_npz
+from benchmark.system.files import write_bytes
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,7 +34,7 @@ Judged = Predictions | Hard
 
 
 class Calibration(Block):
-    """How honest the probabilities are; see ``benchmark.metrics``."""
+    """How honest the probabilities are; see ``benchmark.statistics.metrics``."""
 
     nll: float = Field(ge=0)
     brier: float = Field(ge=0, le=2)

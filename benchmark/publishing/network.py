@@ -9,20 +9,20 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from benchmark.checkpoints import weights_hash
 from benchmark.component import ORIGINS, Component, Origin, Task
 from benchmark.config import BackboneConfig, RecipeConfig, parse
 from benchmark.data.augmentation import pad_images
 from benchmark.data.batches import TrainSet
 from benchmark.errors import BenchError, IntegrityError, UsageError, one_line
-from benchmark.job import Job
-from benchmark.logs import NullLogger
+from benchmark.experiments.untrained import untrained
 from benchmark.models import NOT_BUILT_WITH
 from benchmark.publishing.blueprint import Blueprint
 from benchmark.publishing.weights_file import blueprint_in, read_tensors
 from benchmark.registry import COMPONENTS
 from benchmark.stack import Stack
-from benchmark.untrained import untrained
+from benchmark.training.checkpoints import weights_hash
+from benchmark.training.job import Job
+from benchmark.training.logs import NullLogger
 
 MAX_ROWS = 10**8
 _ORIGINS: dict[str, Origin] = {"synthetic": "synthetic", "web": "web", "oracle": "heldout_real"}

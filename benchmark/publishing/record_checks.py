@@ -9,16 +9,17 @@ from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
 
-from benchmark import metrics, records
+from benchmark.boards.spending import check_cost
 from benchmark.data.cards import Card
 from benchmark.errors import BenchError, DataError, IntegrityError, UsageError
-from benchmark.files import content_hash
-from benchmark.metrics import GROUPS
 from benchmark.publishing.findings import Finding, judged
 from benchmark.publishing.plausible import look_at
 from benchmark.publishing.target import dataset_of
-from benchmark.record_models import SCHEMA, Record, StageDone
-from benchmark.spending import check_cost
+from benchmark.recording import records
+from benchmark.recording.record_models import SCHEMA, Record, StageDone
+from benchmark.statistics import metrics
+from benchmark.statistics.metrics import GROUPS
+from benchmark.system.files import content_hash
 
 # seconds are rounded to a thousandth, images a second to a tenth
 SLACK_SECONDS, SLACK_RATE = 0.05, 0.06

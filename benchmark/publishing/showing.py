@@ -8,12 +8,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from benchmark import evaluate
 from benchmark.data.cards import Triple
 from benchmark.errors import UsageError, one_line
-from benchmark.metrics import Predictions, predictions_from_logits
-from benchmark.progress import Tracker
 from benchmark.publishing.target import Scored
+from benchmark.statistics.metrics import Predictions, predictions_from_logits
+from benchmark.system.progress import Tracker
+from benchmark.training import evaluate
 
 Device = Literal["auto", "cpu", "cuda"]
 Resize = Literal["bicubic", "bilinear", "nearest"]

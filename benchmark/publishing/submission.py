@@ -13,11 +13,11 @@ from pydantic import ConfigDict, Field, StringConstraints, model_validator
 
 from benchmark import __version__
 from benchmark.errors import BenchError
-from benchmark.metrics import Count
 from benchmark.publishing.block_files import MAX_BYTES, load_model
 from benchmark.publishing.evaluation import Evaluation
 from benchmark.publishing.target import Target
-from benchmark.record_models import Block, Name, PositiveCount, Sha256, Track
+from benchmark.recording.record_models import Block, Name, PositiveCount, Sha256, Track
+from benchmark.statistics.metrics import Count
 
 SCHEMA, FILE = "submission/1", "submission.json"
 SUBMISSIONS = Path("leaderboards") / "submissions"

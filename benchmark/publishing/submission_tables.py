@@ -4,11 +4,11 @@ from collections.abc import Iterable, Sequence
 from itertools import groupby
 from pathlib import Path
 
-from benchmark import stats
-from benchmark.metrics import GROUPS
 from benchmark.publishing.submission import SUBMISSIONS, Submission, read_all
-from benchmark.record_models import TRACKS
+from benchmark.recording.record_models import TRACKS
 from benchmark.report import text
+from benchmark.statistics import stats
+from benchmark.statistics.metrics import GROUPS
 
 NOT_STATED = "not stated"
 HEADER = [

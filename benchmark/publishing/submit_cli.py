@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmark.errors import IntegrityError, UsageError, unknown
-from benchmark.words import Parser
+from benchmark.vocabulary.words import Parser
 
 if TYPE_CHECKING:
     import argparse
@@ -104,7 +104,7 @@ def _details(given: "argparse.Namespace") -> "Details":
 
 
 def _read(path: Path) -> dict[str, Any]:
-    from benchmark.yaml_text import read_yaml
+    from benchmark.system.yaml_text import read_yaml
 
     value = read_yaml(path, UsageError)
     if not isinstance(value, dict):
@@ -132,10 +132,10 @@ def _answer(key: str, value: Any) -> Any:
 
 
 def _submit(folders: Sequence[Path], details: "Details", root: Path, replace: bool) -> int:
-    from benchmark.listing import terminal_width
     from benchmark.publishing.findings import failed, lines
     from benchmark.publishing.submission_checks import check_submission
     from benchmark.publishing.submitting import build, install, place
+    from benchmark.vocabulary.listing import terminal_width
 
     submission, files = build(folders, details)
     target = place(root, submission)

@@ -6,14 +6,14 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from benchmark.errors import IntegrityError, UsageError
-from benchmark.files import sha256_file, write_bytes, write_text
 from benchmark.publishing import evaluation
 from benchmark.publishing.block_files import dumps
 from benchmark.publishing.judged import load_judged
 from benchmark.publishing.plausible import predicted_hash
 from benchmark.publishing.submission import FILE, Details, Submission, Submitted, apart
-from benchmark.record_models import PredictionFile
+from benchmark.recording.record_models import PredictionFile
 from benchmark.report.text import slug
+from benchmark.system.files import sha256_file, write_bytes, write_text
 
 
 def build(folders: Sequence[Path], details: Details) -> tuple[Submission, dict[str, Path]]:

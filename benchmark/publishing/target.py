@@ -14,9 +14,17 @@ from benchmark.data.dataset import Dataset, LongTailedData
 from benchmark.data.rows import ImageTable
 from benchmark.data.splits import SplitInfo
 from benchmark.errors import DataError, UsageError
-from benchmark.metrics import Count, Group
-from benchmark.record_models import Block, Design, Name, Plain, PositiveCount, Sha256, Split
+from benchmark.recording.record_models import (
+    Block,
+    Design,
+    Name,
+    Plain,
+    PositiveCount,
+    Sha256,
+    Split,
+)
 from benchmark.registry import DATASETS
+from benchmark.statistics.metrics import Count, Group
 
 RowsName = Literal["test", "val", "heldout"]
 

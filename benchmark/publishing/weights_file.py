@@ -12,8 +12,8 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from benchmark.errors import DataError, IntegrityError, StorageError, UsageError, one_line
-from benchmark.files import write_bytes
 from benchmark.publishing.blueprint import KEY, SCHEMA, Blueprint
+from benchmark.system.files import write_bytes
 
 WEIGHTS, EXPORTED = "weights.safetensors", "model.safetensors"
 RERUN = "the run kept none: run it again with on_existing=rerun"

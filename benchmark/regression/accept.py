@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmark import records
 from benchmark.errors import BenchError, IntegrityError, UsageError
+from benchmark.recording import records
 from benchmark.regression import accepted, verdicts
 from benchmark.regression.accepted import Accepted
 from benchmark.regression.policy import METRICS, SIGNS, Policy
@@ -20,7 +20,7 @@ from benchmark.regression.samples import (
 )
 from benchmark.regression.swap import replace_folder, restore
 from benchmark.regression.verdicts import Compared
-from benchmark.stats import MIN_SEEDS
+from benchmark.statistics.stats import MIN_SEEDS
 
 REALLY = "give --really if the change is meant"
 

@@ -8,11 +8,11 @@ from typing import Annotated
 from annotated_types import MinLen
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from benchmark import stats
 from benchmark.errors import IntegrityError
-from benchmark.files import write_text
 from benchmark.regression.policy import METRICS
 from benchmark.regression.samples import Runs
+from benchmark.statistics import stats
+from benchmark.system.files import write_text
 
 NAME = "accepted.jsonl"
 _DECIMALS = 6

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from benchmark import api
-from benchmark.checking import check_records
 from benchmark.data.groups import GE100, LE20, LT20, assign, scaled
 from benchmark.errors import UsageError
-from benchmark.record_models import Record
+from benchmark.recording.record_models import Record
 from benchmark.regression import accepted
 from benchmark.regression.samples import alike, read_runs
+from benchmark.verbs.checking import check_records
 
 BOARDS = Path("leaderboards")
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmark.errors import BenchError, UsageError
-from benchmark.words import Parser
+from benchmark.vocabulary.words import Parser
 
 USAGE = (
     "[--tier N] [--since COMMIT] [--run [--seeds N] [--fresh]] [--new DIR] [EXPERIMENT ...] "
@@ -96,10 +96,10 @@ def _report(tier: str, lines: Sequence[str], said: str, todo: str) -> None:
 
 
 def _retrain(given: Namespace) -> None:
-    from benchmark.listing import terminal_width
     from benchmark.regression.commands import DEFAULT_NEW
     from benchmark.regression.policy import read_policy
     from benchmark.regression.retrain import advice, conclude, render, retrained
+    from benchmark.vocabulary.listing import terminal_width
 
     policy, new = read_policy(given.policy), given.new or DEFAULT_NEW
     names = _run(given, new) if given.run else given.experiment
@@ -121,8 +121,8 @@ def _run(given: Namespace, new: Path) -> list[str]:
 
 
 def _tables(given: Namespace) -> int:
-    from benchmark.listing import terminal_width
     from benchmark.regression.policy import read_policy
+    from benchmark.vocabulary.listing import terminal_width
 
     policy, width = read_policy(given.policy), terminal_width()
     if given.power:

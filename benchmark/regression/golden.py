@@ -17,12 +17,12 @@ from typing import Any
 import torch
 
 from benchmark.errors import BenchError, DataError
-from benchmark.files import read_json
 from benchmark.identity import shipped_settings
 from benchmark.paths import PACKAGE
 from benchmark.registry import BUILT_IN, COMPONENTS, yaml_names
+from benchmark.system.files import read_json
 from benchmark.tiny import Piece, Watch, tiny_job
-from benchmark.train import train
+from benchmark.training.train import train
 
 GOLDEN = PACKAGE.parent / "tests" / "golden"
 TRACES, CARDS = GOLDEN / "traces.json", GOLDEN / "cards.json"
@@ -82,7 +82,7 @@ def unlike_losses(found: Sequence[float], expected: Sequence[float], exact: bool
 
 def card_facts(name: str) -> dict[str, Any] | None:
     """What the card of a data set says at seed 3; None where it needs prepared images."""
-    from benchmark.compose import settings
+    from benchmark.experiments.compose import settings
 
     try:
         card = settings([f"dataset={name}"]).dataset.card(3)
@@ -168,8 +168,8 @@ def check_all() -> tuple[list[str], str]:
     Raises:
         DataError: there are no golden files here.
     """
-    from benchmark.progress import Tracker
     from benchmark.regression import golden_runs
+    from benchmark.system.progress import Tracker
 
     traces, runs = golden(TRACES), golden_runs.golden_file()
     words = golden_runs.read_words()

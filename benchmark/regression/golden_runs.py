@@ -19,9 +19,9 @@ import yaml
 from PIL import Image
 
 from benchmark.config import PositiveInt, parse
-from benchmark.environment import version
 from benchmark.errors import BenchError
 from benchmark.paths import CACHE_VARIABLE
+from benchmark.recording.environment import version
 from benchmark.regression.golden import GOLDEN, golden, key, one_thread, unlike, unlike_losses
 from benchmark.tiny import Watch
 
@@ -97,9 +97,9 @@ def golden_run(run: GoldenRun) -> dict[str, Any]:
         (names, hash of all pixels, mean of each) where some were drawn, else None.
     """
     from benchmark import api
-    from benchmark.compose import quiet_libraries, settings
-    from benchmark.experiment import resolve
-    from benchmark.runner import run_experiment
+    from benchmark.experiments.compose import quiet_libraries, settings
+    from benchmark.experiments.experiment import resolve
+    from benchmark.experiments.runner import run_experiment
 
     quiet_libraries()
     with scratch() as folder, one_thread(), redirect_stderr(io.StringIO()):

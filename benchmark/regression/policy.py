@@ -9,7 +9,7 @@ from annotated_types import Gt, Le
 
 from benchmark.config import OpenShare, PositiveFloat, PositiveInt, parse
 from benchmark.errors import DataError, UsageError
-from benchmark.yaml_text import read_yaml
+from benchmark.system.yaml_text import read_yaml
 
 POLICY = Path("leaderboards") / "regression.yaml"
 Metric = Literal["accuracy", "few", "ece"]

@@ -4,15 +4,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmark import records
-from benchmark.console import say
-from benchmark.environment import code_state
 from benchmark.errors import BenchError, UsageError
 from benchmark.paths import PACKAGE
-from benchmark.record_models import Record
+from benchmark.recording import records
+from benchmark.recording.environment import code_state
+from benchmark.recording.record_models import Record
 from benchmark.regression.policy import Policy
 from benchmark.regression.samples import Runs, pick
-from benchmark.stats import MIN_SEEDS
+from benchmark.statistics.stats import MIN_SEEDS
+from benchmark.system.console import say
 
 
 @dataclass(frozen=True)
@@ -73,8 +73,8 @@ def rerun(lines: Sequence[Sequence[str]], old: Mapping[str, Runs], wanted: Wante
         todo = f"give --seeds {MIN_SEEDS} or more"
         raise UsageError(f"Expected at least {MIN_SEEDS} seeds, but got {wanted.seeds}", todo=todo)
     from benchmark import api
-    from benchmark.compose import settings
-    from benchmark.experiment import resolve
+    from benchmark.experiments.compose import settings
+    from benchmark.experiments.experiment import resolve
 
     hashes = []
     for number, words in enumerate(lines, 1):

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmark.errors import BenchError, DataError, Inconclusive
-from benchmark.listing import table
 from benchmark.regression import commands, verdicts
 from benchmark.regression.policy import Policy
 from benchmark.regression.samples import (
@@ -19,6 +18,7 @@ from benchmark.regression.samples import (
 )
 from benchmark.regression.verdicts import Compared
 from benchmark.report.text import percent
+from benchmark.vocabulary.listing import table
 
 HEAD = ("experiment", "data", "metric", "before", "now", "change", "bounds", "margin", "compared",
         "verdict")  # fmt: skip

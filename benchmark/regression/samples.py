@@ -4,14 +4,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmark import records
+from benchmark.boards.leaderboard import distinct
 from benchmark.errors import BenchError, DataError, IntegrityError, UsageError, unknown
-from benchmark.leaderboard import distinct
-from benchmark.record_models import Record
+from benchmark.recording import records
+from benchmark.recording.record_models import Record
+from benchmark.recording.table_key import key_of
 from benchmark.regression.policy import METRICS, Metric
 from benchmark.regression.verdicts import Arm, Pool
-from benchmark.stats import Values
-from benchmark.table_key import key_of
+from benchmark.statistics.stats import Values
 
 
 @dataclass(frozen=True)

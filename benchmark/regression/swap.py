@@ -4,7 +4,7 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from benchmark.files import storage_error, write_bytes
+from benchmark.system.files import storage_error, write_bytes
 
 
 def replace_folder(target: Path, files: Mapping[str, bytes]) -> None:

@@ -13,10 +13,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from benchmark import effects, stats
 from benchmark.regression.policy import SIGNS, Metric, Policy
 from benchmark.regression.variance import Spread, moderated
-from benchmark.stats import MIN_SEEDS, P_DECIMALS, Design, Values
+from benchmark.statistics import effects, stats
+from benchmark.statistics.stats import MIN_SEEDS, P_DECIMALS, Design, Values
 
 Verdict = Literal["equivalent", "pass", "drift", "fail", "inconclusive"]
 Pool = tuple[str, Metric]

@@ -7,14 +7,14 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmark import stats
-from benchmark.across import Across, across
-from benchmark.leaderboard import Row, Table
-from benchmark.record_models import TRACKS, Track
+from benchmark.boards.across import Across, across
+from benchmark.boards.leaderboard import Row, Table
+from benchmark.recording.record_models import TRACKS, Track
 from benchmark.report import text
 from benchmark.report.length import title
 from benchmark.report.markdown import REPORT_COMMAND
 from benchmark.report.tables import file_stem
+from benchmark.statistics import stats
 
 PAGE = "across.md"
 MIN_SHARED = 2

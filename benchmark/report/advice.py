@@ -7,19 +7,20 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from benchmark import metrics, records, stats
-from benchmark.advice import Advice, advise
-from benchmark.candidates import Candidate, Scored, score
-from benchmark.console import duration
+from benchmark.boards.leaderboard import rows_of
 from benchmark.errors import BenchError
-from benchmark.files import write_text
-from benchmark.grid_run import Plan, Point
-from benchmark.grid_status import Standing, by_reason, command, plan_command
-from benchmark.grids import Cell
-from benchmark.leaderboard import rows_of
-from benchmark.record_models import Record
+from benchmark.grid.advice import Advice, advise
+from benchmark.grid.candidates import Candidate, Scored, score
+from benchmark.grid.grid_run import Plan, Point
+from benchmark.grid.grid_status import Standing, by_reason, command, plan_command
+from benchmark.grid.grids import Cell
+from benchmark.recording import records
+from benchmark.recording.record_models import Record
 from benchmark.report import text
 from benchmark.report.advice_text import about_tail, answer, how_sure
+from benchmark.statistics import metrics, stats
+from benchmark.system.console import duration
+from benchmark.system.files import write_text
 
 TEMPLATE = "advice.html.j2"
 SHOWN = 15

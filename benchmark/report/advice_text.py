@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from benchmark import stats
-from benchmark.advice import Advice
-from benchmark.candidates import Candidate
+from benchmark.grid.advice import Advice
+from benchmark.grid.candidates import Candidate
 from benchmark.report import text
+from benchmark.statistics import stats
 
 
 def answer(advice: Advice) -> list[str]:

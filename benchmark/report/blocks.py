@@ -8,7 +8,7 @@ step), ``<!-- supplies of DATASET: label; ... -->`` (accuracy beside cost) or ``
 import re
 from collections.abc import Iterable
 
-from benchmark.record_models import Record
+from benchmark.recording.record_models import Record
 from benchmark.report import text
 from benchmark.report.chain import chain_table
 from benchmark.report.columns import COLUMNS

@@ -3,12 +3,12 @@
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
-from benchmark import stats
+from benchmark.boards.leaderboard import Row, distinct, pick, rows_of
 from benchmark.errors import UsageError
-from benchmark.leaderboard import Row, distinct, pick, rows_of
-from benchmark.record_models import Record
+from benchmark.recording.record_models import Record
+from benchmark.recording.table_key import key_of
 from benchmark.report import text
-from benchmark.table_key import key_of
+from benchmark.statistics import stats
 
 
 def chain_table(records: Iterable[Record], labels: Sequence[str]) -> str:

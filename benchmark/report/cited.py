@@ -8,11 +8,11 @@ any other form stay on the page of methods. Imports no component.
 import re
 from typing import Any
 
+from benchmark.boards.published import Figure, PublishedRow, PublishedTable
 from benchmark.errors import unknown
-from benchmark.published import Figure, PublishedRow, PublishedTable
 from benchmark.registry import BUILT_IN, COMPONENTS
 from benchmark.report import text
-from benchmark.source import read_class, sections
+from benchmark.vocabulary.source import read_class, sections
 
 NAME = "Elsewhere"
 NOT_STATED = "not stated"

@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmark.errors import DataError, UsageError, unknown
-from benchmark.words import Parser
+from benchmark.vocabulary.words import Parser
 
 # Not imported when run: scipy takes a second, and words are checked before.
 if TYPE_CHECKING:
-    from benchmark.comparison import Metric
-    from benchmark.leaderboard import Row
-    from benchmark.record_models import Record
+    from benchmark.boards.comparison import Metric
+    from benchmark.boards.leaderboard import Row
+    from benchmark.recording.record_models import Record
 
 USAGE = (
     "A B [--records DIR] [--dataset NAME] [--metric NAME] [--margin POINTS] [--json]\n"
@@ -47,9 +47,9 @@ def main(args: Sequence[str]) -> int:
 
 
 def _compared(given: Namespace) -> str:
-    from benchmark import comparison
-    from benchmark.files import layout_json
+    from benchmark.boards import comparison
     from benchmark.report import compare_json, compare_text
+    from benchmark.system.files import layout_json
 
     metric, margin = _metric(given.metric), given.margin / 100
     if _is_path(given.first) and _is_path(given.second):
@@ -69,8 +69,8 @@ def _compared(given: Namespace) -> str:
 def _folders(
     sides: "tuple[list[Row], list[Row]]", metric: "Metric", margin: float, *, as_json: bool
 ) -> str:
-    from benchmark.files import layout_json
     from benchmark.report import compare_folders, compare_json
+    from benchmark.system.files import layout_json
 
     found = compare_folders.compare_folders(*sides, metric=metric, margin=margin)
     if as_json:
@@ -79,7 +79,7 @@ def _folders(
 
 
 def _metric(name: str) -> "Metric":
-    from benchmark.comparison import METRICS
+    from benchmark.boards.comparison import METRICS
 
     for each in METRICS:
         if each == name:
@@ -89,7 +89,7 @@ def _metric(name: str) -> "Metric":
 
 def _board(given: Namespace) -> "list[Row]":
     """The rows among which labels are looked up; none if both sides are paths and nothing is."""
-    from benchmark.leaderboard import build
+    from benchmark.boards.leaderboard import build
     from benchmark.report.tables import read_all
 
     folder = given.records or (COMMITTED if COMMITTED.is_dir() else RUNS)
@@ -144,7 +144,7 @@ def _row_at(path: str, dataset: str | None) -> "Row":
 
 
 def _rows_at(path: str, dataset: str | None) -> "list[Row]":
-    from benchmark.leaderboard import build
+    from benchmark.boards.leaderboard import build
 
     rows = [row for table in build(_records_at(Path(path))) for row in table.rows]
     if not rows:
@@ -154,7 +154,7 @@ def _rows_at(path: str, dataset: str | None) -> "list[Row]":
 
 
 def _records_at(path: Path) -> "Iterable[Record]":
-    from benchmark import records
+    from benchmark.recording import records
     from benchmark.report.tables import read_all
 
     return read_all(path) if path.is_dir() else [records.load(path)]
@@ -166,7 +166,7 @@ def _pair(firsts: "list[Row]", seconds: "list[Row]", names: tuple[str, str]) -> 
     Raises:
         UsageError: there are several pairs, or none among several rows.
     """
-    from benchmark.table_key import key_of
+    from benchmark.recording.table_key import key_of
 
     pairs = [(a, b) for a in firsts for b in seconds if key_of(a.first) == key_of(b.first)]
     if not pairs and len(firsts) == len(seconds) == 1:

@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from benchmark import stats
-from benchmark.comparison import Comparison, Metric, compare
+from benchmark.boards.comparison import Comparison, Metric, compare
+from benchmark.boards.leaderboard import Row
 from benchmark.errors import UsageError
-from benchmark.leaderboard import Row
-from benchmark.listing import table
 from benchmark.report import text
 from benchmark.report.compare_text import WIDTH, p_text
+from benchmark.statistics import stats
+from benchmark.vocabulary.listing import table
 
 
 @dataclass(frozen=True)

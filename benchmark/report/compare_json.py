@@ -4,8 +4,8 @@ import math
 from dataclasses import asdict
 from typing import Any
 
-from benchmark.comparison import Comparison
-from benchmark.leaderboard import Row
+from benchmark.boards.comparison import Comparison
+from benchmark.boards.leaderboard import Row
 from benchmark.report.compare_text import costs, making
 
 SCHEMA = "comparison/1"

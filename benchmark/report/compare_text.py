@@ -3,16 +3,16 @@
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 
-from benchmark import stats
-from benchmark.comparison import LOWER_IS_BETTER, Comparison, Metric, Outcome, Outlook
-from benchmark.effects import Improvement
-from benchmark.grid_status import command
-from benchmark.leaderboard import Row
-from benchmark.listing import table
-from benchmark.pool_variance import Components, Missing
-from benchmark.power import POWER
+from benchmark.boards.comparison import LOWER_IS_BETTER, Comparison, Metric, Outcome, Outlook
+from benchmark.boards.leaderboard import Row
+from benchmark.boards.pool_variance import Components, Missing
+from benchmark.grid.grid_status import command
 from benchmark.report import text
-from benchmark.tail import Gain
+from benchmark.statistics import stats
+from benchmark.statistics.effects import Improvement
+from benchmark.statistics.power import POWER
+from benchmark.statistics.tail import Gain
+from benchmark.vocabulary.listing import table
 
 WIDTH = 80
 _SHOWN_CLASSES = 3

@@ -8,16 +8,16 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from benchmark.console import duration
 from benchmark.errors import unknown
-from benchmark.harmless import harmless
-from benchmark.record_models import Record
+from benchmark.recording.record_models import Record
 from benchmark.report import text
 from benchmark.report.length import title
+from benchmark.system.console import duration
+from benchmark.system.harmless import harmless
 
 # Not imported when run: a run prints its table without loading scipy.
 if TYPE_CHECKING:
-    from benchmark import leaderboard
+    from benchmark.boards import leaderboard
 
 MAX_ROWS = 100
 

@@ -1,8 +1,8 @@
 """What the added images of a leaderboard cost, beside it as Markdown and CSV."""
 
-from benchmark.leaderboard import Row, Table
+from benchmark.boards.leaderboard import Row, Table
+from benchmark.boards.spending import pool_totals
 from benchmark.report import csv_table, markdown, text
-from benchmark.spending import pool_totals
 
 HEADER = (
     "dataset", "protocol", "budget_rule", "track", "method", "budget", "seeds", "accuracy",

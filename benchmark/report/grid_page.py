@@ -3,13 +3,13 @@
 import math
 from collections.abc import Sequence
 
-from benchmark import stats
-from benchmark.grid_results import Curve, GridResult, Place, curves
-from benchmark.grids import cells
-from benchmark.leaderboard import Row
-from benchmark.pool_variance import Components, families
+from benchmark.boards.leaderboard import Row
+from benchmark.boards.pool_variance import Components, families
+from benchmark.grid.grid_results import Curve, GridResult, Place, curves
+from benchmark.grid.grids import cells
 from benchmark.report import csv_table, matrix, text
-from benchmark.stats import Difference
+from benchmark.statistics import stats
+from benchmark.statistics.stats import Difference
 
 HEADER = (
     "grid", "dataset", "row", "column", "x", "seeds", "accuracy", "half_width", "many", "medium",

@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from benchmark.grid_results import GridResult
-from benchmark.grids import cells
+from benchmark.grid.grid_results import GridResult
+from benchmark.grid.grids import cells
 from benchmark.report import grid_page, text
 
 FOLDER = Path("leaderboards/ablations")

@@ -7,16 +7,16 @@ each key of a row is.
 from collections.abc import Sequence
 from typing import Any
 
-from benchmark import effects, stats, tail
-from benchmark.files import layout_json
-from benchmark.leaderboard import Row, Table
-from benchmark.metrics import GROUPS
-from benchmark.record_models import Record
+from benchmark.boards.leaderboard import Row, Table
+from benchmark.boards.spending import Spent
+from benchmark.recording.record_models import Record
 from benchmark.report.columns import COLUMNS
 from benchmark.report.length import imbalance, title
 from benchmark.report.markdown import RANK_TESTS, REFERENCE_TESTS, REPORT_COMMAND
-from benchmark.spending import Spent
-from benchmark.stats import Difference
+from benchmark.statistics import effects, stats, tail
+from benchmark.statistics.metrics import GROUPS
+from benchmark.statistics.stats import Difference
+from benchmark.system.files import layout_json
 
 SCHEMA = "leaderboard/1"
 _SHARE, _SECONDS, _COUNT = 6, 3, 3

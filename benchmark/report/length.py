@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 # Not imported when run: a run prints its table without loading scipy.
 if TYPE_CHECKING:
-    from benchmark.leaderboard import Table
-    from benchmark.record_models import Record
+    from benchmark.boards.leaderboard import Table
+    from benchmark.recording.record_models import Record
 
 
 def title(table: "Table") -> str:

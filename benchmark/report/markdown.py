@@ -2,11 +2,11 @@
 
 from collections.abc import Iterable, Sequence
 
-from benchmark import stats
-from benchmark.leaderboard import Row, Table
-from benchmark.record_models import Design
+from benchmark.boards.leaderboard import Row, Table
+from benchmark.recording.record_models import Design
 from benchmark.report import text
 from benchmark.report.length import title
+from benchmark.statistics import stats
 
 REPORT_COMMAND = "python -m benchmark report"
 ODD_CALLS = "†"

@@ -7,10 +7,10 @@ data were balanced; so every cell is compared with the plain algorithm on the sa
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from benchmark import stats
-from benchmark.grid_results import GridResult
+from benchmark.grid.grid_results import GridResult
 from benchmark.report import text
-from benchmark.stats import Difference
+from benchmark.statistics import stats
+from benchmark.statistics.stats import Difference
 
 MISSING = "-"
 

@@ -8,14 +8,21 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from benchmark.boards.ours import Ours, ours, read_ours
 from benchmark.identity import presets, shipped_settings
-from benchmark.ours import Ours, ours, read_ours
 from benchmark.paths import PACKAGE, config_dir
-from benchmark.presets import Preset, word
 from benchmark.registry import BUILT_IN, COMPONENTS, Entry
 from benchmark.report import text
 from benchmark.report.markdown import REPORT_COMMAND
-from benchmark.source import ClassSource, Head, module_path, read_class, sections, yaml_head
+from benchmark.vocabulary.presets import Preset, word
+from benchmark.vocabulary.source import (
+    ClassSource,
+    Head,
+    module_path,
+    read_class,
+    sections,
+    yaml_head,
+)
 
 PAGE = Path("docs/methods.md")
 SECTIONS = ("Equation", "Published", "Differences")

@@ -3,17 +3,18 @@
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
-from benchmark import api, grid_results, grids
+from benchmark import api
+from benchmark.boards.leaderboard import Table
 from benchmark.errors import unknown
-from benchmark.files import write_bytes, write_text
 from benchmark.generation.quality import pictures
-from benchmark.grid_results import GridResult
-from benchmark.leaderboard import Table
-from benchmark.progress import Tracker
+from benchmark.grid import grid_results, grids
+from benchmark.grid.grid_results import GridResult
 from benchmark.registry import yaml_names
 from benchmark.report.plotting import catalogue, steps, style
 from benchmark.report.plotting.catalogue import Plot
-from benchmark.words import Parser
+from benchmark.system.files import write_bytes, write_text
+from benchmark.system.progress import Tracker
+from benchmark.vocabulary.words import Parser
 
 USAGE = "[--records DIR] [--to DIR] [--row LABEL ...] [NAME ...]"
 SUMMARY = "plots of leaderboards and grids as SVG and PNG, and sheets of generated images"

@@ -10,11 +10,8 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from benchmark import stats
-from benchmark.files import layout_json
-from benchmark.leaderboard import Table
-from benchmark.metrics import GROUPS
-from benchmark.published import (
+from benchmark.boards.leaderboard import Table
+from benchmark.boards.published import (
     Beside,
     Figure,
     Published,
@@ -30,6 +27,9 @@ from benchmark.report.json_table import share
 from benchmark.report.length import length
 from benchmark.report.markdown import REPORT_COMMAND
 from benchmark.report.tables import file_stem
+from benchmark.statistics import stats
+from benchmark.statistics.metrics import GROUPS
+from benchmark.system.files import layout_json
 
 DATA, STEM = "paper.json", "published"
 SCHEMA = "published-figures/1"

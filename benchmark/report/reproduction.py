@@ -6,9 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmark import stats
-from benchmark.files import layout_json
-from benchmark.leaderboard import Table
+from benchmark.boards.leaderboard import Table
 from benchmark.report import csv_table, text
 from benchmark.report.json_table import share
 from benchmark.report.length import length
@@ -24,6 +22,8 @@ from benchmark.report.reproduction_bands import (
     ours,
 )
 from benchmark.report.tables import file_stem
+from benchmark.statistics import stats
+from benchmark.system.files import layout_json
 
 DATA, STEM = "bands.json", "reproduction"
 SCHEMA = "reproduction/1"

@@ -11,9 +11,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from benchmark.leaderboard import Row, Table
-from benchmark.published import Percent, read_as
-from benchmark.record_models import Block, Name, Plain
+from benchmark.boards.leaderboard import Row, Table
+from benchmark.boards.published import Percent, read_as
+from benchmark.recording.record_models import Block, Name, Plain
 
 Basis = Literal["judged", "rule", "none"]
 Place = Literal["inside", "below", "above", "no band"]

@@ -2,11 +2,11 @@
 
 from collections.abc import Iterable, Sequence
 
-from benchmark import stats
-from benchmark.leaderboard import Row, distinct, pick, rows_of
-from benchmark.record_models import Record
+from benchmark.boards.leaderboard import Row, distinct, pick, rows_of
+from benchmark.recording.record_models import Record
 from benchmark.report import text
 from benchmark.report.chain import check_comparable
+from benchmark.statistics import stats
 
 HEADER = [
     "Supply", "Track", "All", "Few", "Seeds", "To the first", "Added", "Network calls", "Fitting",

@@ -3,15 +3,15 @@
 import re
 from pathlib import Path
 
-from benchmark import records
+from benchmark.boards.leaderboard import Table, build
 from benchmark.errors import IntegrityError
-from benchmark.files import has_text, write_text
-from benchmark.leaderboard import Table, build
-from benchmark.progress import Tracker
-from benchmark.record_models import Record
+from benchmark.recording import records
+from benchmark.recording.record_models import Record
 from benchmark.report import cost_table, csv_table, json_table, latex, markdown, text
 from benchmark.report.length import budget_rule, imbalance_factor
 from benchmark.report.verified import recomputed
+from benchmark.system.files import has_text, write_text
+from benchmark.system.progress import Tracker
 
 INDEX = "README.md"
 _OURS = re.compile(r"^[a-z0-9.-]+-[0-9a-f]{8}(\.(md|csv|json|tex)|\.cost\.(md|csv))$")

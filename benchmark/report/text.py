@@ -3,11 +3,11 @@
 import re
 from typing import TYPE_CHECKING
 
-from benchmark.harmless import harmless
+from benchmark.system.harmless import harmless
 
 # Not imported when run: the console needs this module at once, and scipy loads slowly.
 if TYPE_CHECKING:
-    from benchmark.stats import Difference, Estimate
+    from benchmark.statistics.stats import Difference, Estimate
 
 NOT_AVAILABLE = "n/a"
 NONE = "-"

@@ -3,10 +3,11 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from benchmark import metrics, records
 from benchmark.errors import IntegrityError
-from benchmark.files import sha256_file
-from benchmark.record_models import Record
+from benchmark.recording import records
+from benchmark.recording.record_models import Record
+from benchmark.statistics import metrics
+from benchmark.system.files import sha256_file
 
 Run = tuple[str, int]
 

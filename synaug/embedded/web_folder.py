@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from benchmark.errors import BenchError, DataError, UsageError
-from benchmark.files import canonical_json, write_text
 from benchmark.seeds import numpy_generator
+from benchmark.system.files import canonical_json, write_text
 
 PER_CLASS: Final = 150
 KNOWLEDGE: Final = "font-renderings"

@@ -19,9 +19,9 @@ SHORT = ("recipe.steps.amount=5", "progress=false")
 # one process for all runs of the page, since importing torch takes seconds
 RUNS = """
 import json, sys
-from benchmark import cli
-from benchmark.compose import settings
-from benchmark.experiment import resolve
+from benchmark.verbs import cli
+from benchmark.experiments.compose import settings
+from benchmark.experiments.experiment import resolve
 runs, short = json.loads(sys.argv[1])
 assert cli.main(["run", *runs[0], *short]) == 0
 print(json.dumps([resolve(settings(words)).label for words in runs]))

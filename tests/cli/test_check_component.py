@@ -5,8 +5,9 @@ from collections.abc import Callable
 import pytest
 from torch import Tensor
 
-from benchmark import cli, conformance
+from benchmark import conformance
 from benchmark.component import Component, Step
+from benchmark.verbs import cli
 
 HERE = __name__
 MISTAKES = {

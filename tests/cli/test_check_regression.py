@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from benchmark import cli
-from benchmark.compose import settings
-from benchmark.experiment import resolve
+from benchmark.experiments.compose import settings
+from benchmark.experiments.experiment import resolve
 from benchmark.regression import cli as regression
+from benchmark.verbs import cli
 from tests.cli.conftest import Cli
 from tests.conftest import ROOT
 from tests.fixtures.documents import commands
@@ -182,7 +182,8 @@ def test_what_trains_nothing_imports_no_torch(
 ) -> None:
     write_runs(here / "runs", HITS, NEW)
     code = (
-        "import sys; from benchmark.cli import main; main(['report']); code = main(sys.argv[1:]);"
+        "import sys; from benchmark.verbs.cli import main; main(['report']);"
+        "code = main(sys.argv[1:]);"
         "heavy = [name for name in ('torch', 'hydra', 'timm') if name in sys.modules];"
         "print('heavy:', heavy); sys.exit(code)"
     )

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmark import records
 from benchmark.errors import BenchError, DataError, UsageError
+from benchmark.recording import records
 from benchmark.report.compare import main
 from tests.fixtures.records import make_record
 
@@ -119,7 +119,7 @@ def test_a_label_of_several_tables_needs_a_data_set(
 
 def test_committed_records_are_compared_without_torch() -> None:
     code = (
-        "import sys; from benchmark.cli import main; "
+        "import sys; from benchmark.verbs.cli import main; "
         "code = main(['report', 'compare', 't2i', 'mixup', '--dataset', 'digitslt']); "
         "assert 'torch' not in sys.modules; raise SystemExit(code)"
     )

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmark import cli, errors
+from benchmark import errors
+from benchmark.verbs import cli
 
 CASES = [
     (errors.BenchError("x"), 1),

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from benchmark import finished
 from benchmark.errors import IntegrityError
-from benchmark.finished import finished as find
+from benchmark.verbs import finished
+from benchmark.verbs.finished import finished as find
 from tests.cli.conftest import Cli
 
 WORDS = ["method=ce", "recipe.steps.amount=1", "progress=false"]
@@ -15,7 +15,7 @@ WORDS = ["method=ce", "recipe.steps.amount=1", "progress=false"]
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> str:
     """A folder with one finished run, which was met a second time."""
-    from benchmark.app import main
+    from benchmark.verbs.app import main
 
     out = tmp_path_factory.mktemp("finished")
     assert main([*WORDS, f"out={out}"]) == 0
@@ -53,7 +53,7 @@ def test_no_words_and_several_processes_go_the_long_way(
 
 def test_the_table_is_printed_without_torch(runs: str, python: Cli) -> None:
     code = (
-        "import sys; from benchmark.cli import main; code = main(sys.argv[1:]);"
+        "import sys; from benchmark.verbs.cli import main; code = main(sys.argv[1:]);"
         "print([name for name in ('torch', 'hydra', 'timm') if name in sys.modules], code)"
     )
     done = python("-c", code, "run", *WORDS, runs)
@@ -74,7 +74,7 @@ def test_an_altered_file_is_refused(runs: str) -> None:
 
 def test_runs_that_draw_nothing_import_no_pipelines(python: Cli, runs: str) -> None:
     code = (
-        "import sys; from benchmark.app import main; main(sys.argv[1:]);"
+        "import sys; from benchmark.verbs.app import main; main(sys.argv[1:]);"
         "print([name for name in ('diffusers', 'transformers', 'sklearn') if name in sys.modules])"
     )
     done = python("-c", code, *WORDS, runs)

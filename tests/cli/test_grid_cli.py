@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmark import cli
-from benchmark.grid_run import plan
+from benchmark.grid.grid_run import plan
+from benchmark.verbs import cli
 from tests.cli.conftest import Cli
 from tests.conftest import ROOT
 from tests.fixtures.grids import finish
@@ -17,7 +17,7 @@ MODULES = ("torch", "hydra", "omegaconf", "timm", "diffusers", "scipy")
 def light(python: Cli, *args: str) -> tuple[str, str]:
     """Output of a command line, and which heavy modules it imported."""
     code = (
-        "import sys; from benchmark.cli import main; code = main(sys.argv[1:]);"
+        "import sys; from benchmark.verbs.cli import main; code = main(sys.argv[1:]);"
         f"print('heavy:', [name for name in {MODULES} if name in sys.modules]); sys.exit(code)"
     )
     done = python("-c", code, *args)

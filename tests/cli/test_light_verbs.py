@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from benchmark import __version__, cli
+from benchmark import __version__
 from benchmark.errors import UsageError
-from benchmark.listing import NOUNS, all_rows, listing, table
 from benchmark.registry import COMPONENTS, yaml_names
-from benchmark.show import find, show
+from benchmark.verbs import cli
+from benchmark.verbs.show import find, show
+from benchmark.vocabulary.listing import NOUNS, all_rows, listing, table
 from tests.cli.conftest import Cli
 
 LIGHT = (["--help"], ["ls"], ["ls", "methods"], ["show", "method=ldam"], ["show", "synaug"],
@@ -24,7 +25,7 @@ ENTRIES = [f"{row.group}={row.name}" for row in all_rows()]
 @pytest.mark.parametrize("args", LIGHT, ids=" ".join)
 def test_light_verbs_import_nothing_heavy(args: list[str], python: Cli) -> None:
     code = (
-        "import sys; from benchmark.cli import main; code = main(sys.argv[1:]);"
+        "import sys; from benchmark.verbs.cli import main; code = main(sys.argv[1:]);"
         f"print('heavy:', [name for name in {HEAVY} if name in sys.modules]); sys.exit(code)"
     )
     done = python("-c", code, *args)
@@ -36,7 +37,7 @@ def test_light_verbs_import_nothing_heavy(args: list[str], python: Cli) -> None:
 def test_showing_a_data_set_imports_only_what_its_card_needs(name: str, python: Cli) -> None:
     heavy = ("torch", "hydra", "timm", "diffusers", "rich")
     code = (
-        f"import sys; from benchmark.cli import main; main(['show', 'dataset={name}']);"
+        f"import sys; from benchmark.verbs.cli import main; main(['show', 'dataset={name}']);"
         f"print('heavy:', [name for name in {heavy} if name in sys.modules])"
     )
     assert python("-c", code).stdout.splitlines()[-1] == "heavy: []"

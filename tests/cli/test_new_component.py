@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from benchmark import cli, scaffold
 from benchmark.errors import UsageError
 from benchmark.registry import COMPONENTS
-from benchmark.scaffold import KINDS, LONGEST_NAME, new_component
+from benchmark.verbs import cli, scaffold
+from benchmark.verbs.scaffold import KINDS, LONGEST_NAME, new_component
 from tests.cli.conftest import Cli
 from tests.conftest import ROOT, install
 
@@ -25,7 +25,7 @@ LONG = "x" * (LONGEST_NAME - 8)
 # one process for all, since importing torch takes longer than everything else
 CHECKS = """
 import json, sys
-from benchmark import cli
+from benchmark.verbs import cli
 print("exit codes", [cli.main(["check", "component", name]) for name in json.loads(sys.argv[1])])
 """
 

@@ -12,7 +12,7 @@ from tests.cli.conftest import Cli
 # one process for all command lines, since importing torch takes longer than everything else
 COMPOSE = """
 import json, sys
-from benchmark.compose import settings
+from benchmark.experiments.compose import settings
 from benchmark.errors import BenchError
 said = []
 for overrides in json.loads(sys.argv[1]):

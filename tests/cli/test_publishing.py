@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from benchmark import cli
 from benchmark.publishing.submit_cli import ASKED
+from benchmark.verbs import cli
 from tests.cli.conftest import Cli
 from tests.conftest import ROOT
 from tests.fixtures.documents import blocks
@@ -73,7 +73,7 @@ def test_the_keys_of_an_evaluation_are_known(
 
 LIGHT = """
 import sys
-from benchmark import cli
+from benchmark.verbs import cli
 codes = [cli.main(words) for words in ({words})]
 print(codes, "torch" in sys.modules)
 """

@@ -8,16 +8,17 @@ from pathlib import Path
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from benchmark import cli, records
-from benchmark.compose import check_overrides, settings
-from benchmark.dry_run import take_write
-from benchmark.experiment import Experiment, resolve
-from benchmark.generate_cli import WORDS
+from benchmark.experiments.compose import check_overrides, settings
+from benchmark.experiments.experiment import Experiment, resolve
 from benchmark.generation.scale.words import engine_of, split_words
-from benchmark.grid_run import is_grid, read
-from benchmark.jobs_file import Job, write_jobs
-from benchmark.listing import noun
-from benchmark.words import launcher_words
+from benchmark.grid.grid_run import is_grid, read
+from benchmark.launch.jobs_file import Job, write_jobs
+from benchmark.recording import records
+from benchmark.verbs import cli
+from benchmark.verbs.dry_run import take_write
+from benchmark.verbs.generate_cli import WORDS
+from benchmark.vocabulary.listing import noun
+from benchmark.vocabulary.words import launcher_words
 from tests.conftest import ROOT
 from tests.fixtures.documents import commands, documents, links, name
 from tests.fixtures.records import make_record

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmark import cli
-from benchmark.grid_run import OWN
+from benchmark.grid.grid_run import OWN
+from benchmark.verbs import cli
 from tests.cli.conftest import Cli
 
 NEEDS = "error: {} needs --dry-run [{}]; add --dry-run"

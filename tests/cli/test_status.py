@@ -6,9 +6,9 @@ from pathlib import Path
 import filelock
 import pytest
 
-from benchmark import cli
 from benchmark.errors import DataError
-from benchmark.status import runs, status
+from benchmark.experiments.status import runs, status
+from benchmark.verbs import cli
 
 
 def _run(out: Path, seed: int, **files: str) -> Path:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmark import cli, records
+from benchmark.recording import records
+from benchmark.verbs import cli
 from tests.cli.conftest import Cli
 
 TINY = ("recipe.steps.amount=2", "save_weights=false", "progress=false")

@@ -10,18 +10,19 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmark import api, grids
+from benchmark import api
 from benchmark.component import Stage
-from benchmark.compose import settings
 from benchmark.errors import DataError
-from benchmark.experiment import resolve
+from benchmark.experiments.compose import settings
+from benchmark.experiments.experiment import resolve
 from benchmark.generation.trainer.settings import trainer_config
-from benchmark.grid_run import is_grid, merged, read
+from benchmark.grid import grids
+from benchmark.grid.grid_run import is_grid, merged, read
 from benchmark.models import build_backbone
 from benchmark.paths import config_dir
-from benchmark.records import Record
+from benchmark.recording.records import Record
 from benchmark.registry import yaml_names
-from benchmark.source import yaml_head
+from benchmark.vocabulary.source import yaml_head
 from tests.fixtures.documents import commands
 from tests.unit.test_data_sets import TINY, WNIDS, tree, write_zip
 

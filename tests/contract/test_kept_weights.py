@@ -7,14 +7,15 @@ import numpy as np
 import pytest
 import torch
 
-from benchmark import evaluate, tiny
+from benchmark import tiny
 from benchmark.identity import shipped_settings
 from benchmark.pairs import built_in_pieces
 from benchmark.publishing.network import read_network
 from benchmark.publishing.weights_file import WEIGHTS, write_weights
 from benchmark.registry import COMPONENTS
 from benchmark.tiny import Piece
-from benchmark.train import train
+from benchmark.training import evaluate
+from benchmark.training.train import train
 from tests.fixtures.networks import stack_of, tiny_blueprint
 
 STACKS = [

@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmark import cli
-from benchmark.checkpoints import load, weights_hash
 from benchmark.errors import IntegrityError
 from benchmark.integrity.sweep import KINDS, Swept, kind_of, sweep
 from benchmark.integrity.tensors import state_hash
-from benchmark.locks import marker_of
+from benchmark.system.locks import marker_of
+from benchmark.training.checkpoints import load, weights_hash
+from benchmark.verbs import cli
 from tests.conftest import ROOT
 from tests.fixtures.damage import DAMAGES, FILES, damaged, newer
 from tests.fixtures.mistakes import Bench
@@ -216,7 +216,7 @@ def test_a_killed_run_without_its_record_is_no_damage(made: Bench) -> None:
 
 def test_it_imports_no_torch(made: Bench) -> None:
     code = (
-        "import sys; from benchmark import cli; code = cli.main(['check', '--all']);"
+        "import sys; from benchmark.verbs import cli; code = cli.main(['check', '--all']);"
         "sys.exit(code or 'torch' in sys.modules)"
     )
     done = subprocess.run(

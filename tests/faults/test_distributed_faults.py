@@ -15,11 +15,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from benchmark import checkpoints
 from benchmark.component import Component, Net, Step, Task, linear_net
 from benchmark.errors import DataError
-from benchmark.job import Progress
-from benchmark.team import ALONE, Team
+from benchmark.training import checkpoints
+from benchmark.training.job import Progress
+from benchmark.training.team import ALONE, Team
 from tests.fixtures.processes import Failure, Misfortune, distance, on_processes, trained
 
 ROOT = Path(__file__).parents[2]

@@ -14,12 +14,14 @@ import filelock
 import numpy as np
 import pytest
 
-from benchmark import api, cli, records
-from benchmark.compose import settings
+from benchmark import api
 from benchmark.errors import BenchError
-from benchmark.experiment import resolve
-from benchmark.grid_run import plan
-from benchmark.grids import cells, load
+from benchmark.experiments.compose import settings
+from benchmark.experiments.experiment import resolve
+from benchmark.grid.grid_run import plan
+from benchmark.grid.grids import cells, load
+from benchmark.recording import records
+from benchmark.verbs import cli
 from tests.conftest import ROOT
 from tests.unit.test_data_sets import png, write_zip
 

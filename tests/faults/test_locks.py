@@ -14,7 +14,7 @@ import pytest
 
 from benchmark.generation.pool import Pool
 from benchmark.generation.results import read_rows
-from benchmark.locks import WAIT, advice, attempt, held, holder_of, is_held, marker_of
+from benchmark.system.locks import WAIT, advice, attempt, held, holder_of, is_held, marker_of
 from tests.conftest import ROOT
 from tests.faults.test_pool_faults import COUNTS, SLOW
 from tests.fixtures.generation import Stub, stub_spec
@@ -40,7 +40,7 @@ os.open = lambda *given, **more: slow(_open, *given, **more)
 HOLD = """
 import sys, time
 from pathlib import Path
-from benchmark.locks import held
+from benchmark.system.locks import held
 path = Path(sys.argv[1])
 with held(path, "works"):
     print("in", time.monotonic(), flush=True)

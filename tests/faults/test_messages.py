@@ -131,7 +131,8 @@ def test_a_repeated_run_keeps_the_old_record_until_the_new_one_is_there(work: Be
     assert work.call(*again, "device=cpu", "generator.batch_size=0").code == 2
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
-            "benchmark.runner.train", lambda _job: (_ for _ in ()).throw(KeyboardInterrupt)
+            "benchmark.experiments.runner.train",
+            lambda _job: (_ for _ in ()).throw(KeyboardInterrupt),
         )
         found = work.call(*again)
     assert found.code == 130
@@ -144,7 +145,7 @@ def test_a_repeated_run_keeps_the_old_record_until_the_new_one_is_there(work: Be
 def test_a_failing_job_of_a_sweep_lets_the_others_go_on(work: Bench) -> None:
     words = ("-m", "method=ce,ldam", *SHORT)
     with pytest.MonkeyPatch.context() as patch:
-        from benchmark import runner
+        from benchmark.experiments import runner
 
         whole = runner.run_experiment
 
@@ -166,7 +167,7 @@ def test_a_bug_inside_a_run_is_called_one(work: Bench, monkeypatch: pytest.Monke
     def oops(_job: object) -> None:
         raise ZeroDivisionError("oops")
 
-    monkeypatch.setattr("benchmark.runner.train", oops)
+    monkeypatch.setattr("benchmark.experiments.runner.train", oops)
     found = work.call(*CE)
     assert found.code == 70
     assert "ZeroDivisionError: oops" in found.err

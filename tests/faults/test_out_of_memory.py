@@ -10,18 +10,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from benchmark import evaluate
-from benchmark.checkpoints import weights_hash
 from benchmark.component import Component, Net, Stage, Step, Task, linear_net
 from benchmark.config import BackboneConfig
 from benchmark.errors import Diverged
-from benchmark.features import feature_rows
-from benchmark.job import Progress
-from benchmark.memory import Halving, OutOfMemory, is_out_of_memory
 from benchmark.models import build_backbone
 from benchmark.stack import Stack
-from benchmark.stage_store import StageStore
-from benchmark.team import ALONE
 from benchmark.tiny import (
     MEAN,
     STD,
@@ -32,7 +25,14 @@ from benchmark.tiny import (
     tiny_recipe,
     tiny_task,
 )
-from benchmark.train import train
+from benchmark.training import evaluate
+from benchmark.training.checkpoints import weights_hash
+from benchmark.training.features import feature_rows
+from benchmark.training.job import Progress
+from benchmark.training.memory import Halving, OutOfMemory, is_out_of_memory
+from benchmark.training.stage_store import StageStore
+from benchmark.training.team import ALONE
+from benchmark.training.train import train
 from tests.fixtures.processes import distance, trained
 from tests.fixtures.training import pieces
 

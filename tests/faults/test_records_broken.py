@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from benchmark import records
 from benchmark.errors import DataError, IntegrityError, StorageError
+from benchmark.recording import records
 from tests.fixtures.records import make_record
 
 TEXT = records.dumps(make_record())

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from benchmark import metrics, records
 from benchmark.errors import IntegrityError
-from benchmark.files import sha256_file
+from benchmark.recording import records
 from benchmark.report import tables
+from benchmark.statistics import metrics
+from benchmark.system.files import sha256_file
 from tests.fixtures.records import make_predictions, make_record
 
 WRITE = (

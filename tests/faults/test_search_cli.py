@@ -10,18 +10,19 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmark import leaderboard, records
 from benchmark.api import run
-from benchmark.compose import settings
+from benchmark.boards import leaderboard
 from benchmark.data.dataset import LongTailedData
 from benchmark.data.sets.digits import Digits
 from benchmark.errors import UsageError
-from benchmark.experiment import resolve
+from benchmark.experiments.compose import settings
+from benchmark.experiments.experiment import resolve
+from benchmark.experiments.runner import run_experiment
+from benchmark.experiments.trials import STATE, searched
 from benchmark.paths import CACHE_VARIABLE
-from benchmark.record_models import Record
-from benchmark.runner import run_experiment
-from benchmark.table_key import key_of
-from benchmark.trials import STATE, searched
+from benchmark.recording import records
+from benchmark.recording.record_models import Record
+from benchmark.recording.table_key import key_of
 from tests.conftest import ROOT
 from tests.fixtures.commands import Commands, Finished
 from tests.fixtures.documents import commands as documented

@@ -21,7 +21,7 @@ from benchmark.data.streaming.images import StreamedImages
 from benchmark.data.streaming.pictures import Fitted, StoredPictures
 from benchmark.errors import BenchError, DataError, IntegrityError, StorageError
 from benchmark.tiny import MEAN, STD, Watch, tiny_job, tiny_recipe, tiny_task
-from benchmark.train import train
+from benchmark.training.train import train
 from tests.fixtures.pictures import encoded, photograph
 from tests.fixtures.training import pieces
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from benchmark import records
 from benchmark.integrity.sweep import sweep
 from benchmark.paths import CACHE_VARIABLE
+from benchmark.recording import records
 from tests.fixtures.commands import Commands, Finished
 from tests.fixtures.places import Place
 

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from benchmark import api, records
+from benchmark import api
 from benchmark.integrity.sweep import sweep
 from benchmark.paths import CACHE_VARIABLE
+from benchmark.recording import records
 from benchmark.report import tables
 from tests.conftest import ROOT
 from tests.fixtures.commands import Commands, Finished

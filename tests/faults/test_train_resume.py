@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 import torch
 
-from benchmark import checkpoints
 from benchmark.component import Net, Step
 from benchmark.errors import IntegrityError, Interrupted, StorageError
-from benchmark.job import Progress
 from benchmark.tiny import Stop
+from benchmark.training import checkpoints
+from benchmark.training.job import Progress
 from tests.fixtures.training import Talks, run
 
 ROOT = Path(__file__).parents[2]

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmark.arrays import BadArrays, npz_bytes, read_npy, read_npz
+from benchmark.system.arrays import BadArrays, npz_bytes, read_npy, read_npz
 
 ARRAYS = {
     "a": np.arange(6, dtype=np.float64).reshape(2, 3),

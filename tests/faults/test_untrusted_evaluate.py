@@ -11,7 +11,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from benchmark import cli
+from benchmark.verbs import cli
 
 PREDICTIONS = ("dataset=digitslt", "predictions=FILE")
 CHECKPOINT = ("dataset=digitslt", "checkpoint=FILE", "model=cifar_resnet8")

@@ -5,9 +5,9 @@ command: python -m tests.golden.runs
 
 import json
 
-from benchmark.files import write_text
 from benchmark.regression.golden import CARDS, all_cards
 from benchmark.regression.golden_runs import RUNS, golden_run, read_words, run_key
+from benchmark.system.files import write_text
 
 
 def main() -> None:

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from benchmark import records
-from benchmark.compose import settings
 from benchmark.errors import DataError
-from benchmark.experiment import resolve
-from benchmark.record_models import Record
+from benchmark.experiments.compose import settings
+from benchmark.experiments.experiment import resolve
+from benchmark.recording import records
+from benchmark.recording.record_models import Record
 from benchmark.regression.boards import check_boards
 
 ROOT = Path(__file__).parents[2]

@@ -14,12 +14,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from benchmark import metrics
-from benchmark.leaderboard import Row, Table, rows_of
-from benchmark.metrics import PerClass
-from benchmark.record_models import TRACKS, Record
+from benchmark.boards.leaderboard import Row, Table, rows_of
+from benchmark.recording.record_models import TRACKS, Record
+from benchmark.recording.table_key import key_of
 from benchmark.report.page.build import render
-from benchmark.table_key import key_of
+from benchmark.statistics import metrics
+from benchmark.statistics.metrics import PerClass
 from tests.fixtures.records import make_record
 from tests.page import sample
 from tests.page.browser import launched, until, watch

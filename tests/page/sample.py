@@ -7,9 +7,9 @@ from typing import Any
 
 from PIL import Image
 
+from benchmark.boards.leaderboard import Row, Table, build, rows_of
 from benchmark.generation.cost import GenerationCost
-from benchmark.leaderboard import Row, Table, build, rows_of
-from benchmark.record_models import Record
+from benchmark.recording.record_models import Record
 from benchmark.report.page.build import render
 from benchmark.report.page.views import (
     CellView,
@@ -20,7 +20,7 @@ from benchmark.report.page.views import (
     PublishedView,
     Sheet,
 )
-from benchmark.stats import Difference
+from benchmark.statistics.stats import Difference
 from tests.fixtures.records import make_record
 
 HOSTILE = "<img src=x onerror=alert(1)>"

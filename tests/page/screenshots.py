@@ -12,7 +12,8 @@ from typing import Any
 
 from PIL import Image
 
-from benchmark import api, grid_results
+from benchmark import api
+from benchmark.grid import grid_results
 from benchmark.report.page.pages import pages
 from tests.page import sample
 from tests.page.browser import launched, settle, watch

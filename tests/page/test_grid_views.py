@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from benchmark.grid_results import GridResult, Missing
-from benchmark.grids import Cell, Grid
-from benchmark.leaderboard import Row, rows_of
+from benchmark.boards.leaderboard import Row, rows_of
+from benchmark.grid.grid_results import GridResult, Missing
+from benchmark.grid.grids import Cell, Grid
 from benchmark.report import text
 from benchmark.report.page import from_grid
 from benchmark.report.page.payload import payload

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from benchmark import records
+from benchmark.recording import records
 from tests.page import screenshots
 from tests.page.conftest import Open
 

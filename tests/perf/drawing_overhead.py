@@ -13,9 +13,9 @@ from typing import Any
 
 import torch
 
-from benchmark.compose import quiet_libraries, settings
-from benchmark.drawn import drawing
-from benchmark.experiment import resolve
+from benchmark.experiments.compose import quiet_libraries, settings
+from benchmark.experiments.drawn import drawing
+from benchmark.experiments.experiment import resolve
 from benchmark.generation.frames import Materials
 from benchmark.generation.generator import Generator
 from benchmark.generation.plan import PlanRow, PoolSpec, build_plan

@@ -15,12 +15,12 @@ from statistics import median
 
 import numpy as np
 
-from benchmark import records
-from benchmark.listing import table
-from benchmark.machines import Machine, Speed, Speeds
-from benchmark.on_machine import works
-from benchmark.record_models import Record
-from benchmark.workload import Work
+from benchmark.estimation.machines import Machine, Speed, Speeds
+from benchmark.estimation.workload import Work
+from benchmark.recording import records
+from benchmark.recording.record_models import Record
+from benchmark.verbs.on_machine import works
+from benchmark.vocabulary.listing import table
 
 RECORDS = Path(__file__).parents[2] / "leaderboards" / "records"
 METHOD, DRAWER = "ce", "t2i"

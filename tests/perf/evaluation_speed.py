@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from benchmark import evaluate
 from benchmark.publishing.evaluating import words_to_rows
 from benchmark.publishing.network import read_network
 from benchmark.tiny import MEAN, STD
+from benchmark.training import evaluate
 from tests.perf.input_share import CLASSES, CPU, cifar_pixels
 from tests.perf.ratio import Ratio, in_turn, of_rounds, table
 from tests.perf.usual_loop import PilRows, plain, usual_net, usual_predictions

@@ -22,9 +22,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmark import records
-from benchmark.grid_results import results
-from benchmark.record_models import Record
+from benchmark.grid.grid_results import results
+from benchmark.recording import records
+from benchmark.recording.record_models import Record
 
 GRIDS = "table1,table2"
 ALONE = "weight_balancing;t2i;[t2i,domain_mixup];synaug"

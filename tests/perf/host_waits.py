@@ -22,17 +22,17 @@ from torch.overrides import TorchFunctionMode
 from torch.utils import _pytree as pytree
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from benchmark.compose import settings
 from benchmark.data.augmentation import PaddedImages
 from benchmark.data.batches import TrainSet
-from benchmark.job import Job, Progress, plan_stages
-from benchmark.optim import stage_optimizer
+from benchmark.experiments.compose import settings
 from benchmark.registry import COMPONENTS
 from benchmark.report.text import escape, markdown_table
 from benchmark.stack import Stack
-from benchmark.stepping import Stepper
 from benchmark.tiny import tiny_job, tiny_recipe
-from benchmark.train import _batch, _enter_stage, _new_net, _step
+from benchmark.training.job import Job, Progress, plan_stages
+from benchmark.training.optim import stage_optimizer
+from benchmark.training.stepping import Stepper
+from benchmark.training.train import _batch, _enter_stage, _new_net, _step
 
 META = torch.device("meta")
 ROOT = Path(__file__).parents[2]

@@ -24,14 +24,14 @@ from torch.nn import functional
 from benchmark.component import Batch, Net, Stage, linear_net
 from benchmark.config import AugmentationConfig, BackboneConfig
 from benchmark.data.batches import Part, TrainSet, train_set
-from benchmark.job import Progress, plan_stages
 from benchmark.models import build_backbone
-from benchmark.optim import stage_optimizer
 from benchmark.seeds import torch_generator
 from benchmark.stack import Stack
-from benchmark.stepping import Stepper
 from benchmark.tiny import MEAN, STD, tiny_job, tiny_recipe, tiny_task
-from benchmark.train import _batch, _source, _step
+from benchmark.training.job import Progress, plan_stages
+from benchmark.training.optim import stage_optimizer
+from benchmark.training.stepping import Stepper
+from benchmark.training.train import _batch, _source, _step
 
 CPU = torch.device("cpu")
 CLASSES = 100
@@ -98,7 +98,7 @@ def clocked(work: Callable[[], object]) -> float:
 
 
 class SuiteLoop:
-    """The steps of the suite's loop on resident rows, as ``benchmark.train`` takes them.
+    """The steps of the suite's loop on resident rows, as ``benchmark.training.train`` takes them.
 
     Args:
         backbone: name of the network.

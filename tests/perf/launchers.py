@@ -13,7 +13,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from benchmark import records
+from benchmark.recording import records
 
 WORDS = {
     "workers": ["workers=2"],

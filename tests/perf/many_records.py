@@ -23,11 +23,12 @@ from typing import Any
 
 import numpy as np
 
-from benchmark import metrics, records
-from benchmark.files import content_hash
-from benchmark.metrics import PerClass
-from benchmark.record_models import Record
-from benchmark.table_key import key_of
+from benchmark.recording import records
+from benchmark.recording.record_models import Record
+from benchmark.recording.table_key import key_of
+from benchmark.statistics import metrics
+from benchmark.statistics.metrics import PerClass
+from benchmark.system.files import content_hash
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMITTED = ROOT / "leaderboards" / "records"

@@ -11,8 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmark import api, stats
+from benchmark import api
 from benchmark.report.text import difference, estimate, markdown_table, number
+from benchmark.statistics import stats
 
 Values = dict[int, float]
 SHORT = ("recipe=cifar_short", "recipe.steps.amount=5", "backbone=resnet8")

@@ -12,7 +12,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmark.files import write_json
 from benchmark.generation.frames import Setup
 from benchmark.generation.plan import PoolSpec, build_plan, write_plan
 from benchmark.generation.pool import Pool
@@ -21,6 +20,7 @@ from benchmark.generation.results import PoolRow, append_rows, read_rows
 from benchmark.generation.scale.blocks import cut, tables
 from benchmark.generation.stored import read_pool
 from benchmark.generation.verify import verify
+from benchmark.system.files import write_json
 from tests.fixtures.generation import Stub
 
 MODIFIERS = tuple(f"modifier {number}" for number in range(20))

@@ -18,10 +18,10 @@ from pathlib import Path
 
 import torch
 
-from benchmark.environment import cpu_name
-from benchmark.files import write_text
-from benchmark.half_precision import half_ratio
+from benchmark.recording.environment import cpu_name
 from benchmark.report.text import escape, markdown_table, number
+from benchmark.system.files import write_text
+from benchmark.training.half_precision import half_ratio
 from tests.perf import drawing_overhead, evaluation_speed, training_speed
 from tests.perf.input_share import measure
 from tests.perf.ratio import Ratio, of_rounds, table

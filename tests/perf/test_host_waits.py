@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from benchmark.compose import settings
+from benchmark.data.transfers import to_device
+from benchmark.experiments.compose import settings
 from benchmark.stack import Stack
-from benchmark.transfers import to_device
 from tests.perf.host_waits import META, host_waits, waits, watched
 
 

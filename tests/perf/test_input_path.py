@@ -8,8 +8,8 @@ from pytest_benchmark.fixture import BenchmarkFixture
 
 from benchmark.component import Stage
 from benchmark.data.augmentation import pad_images
-from benchmark.optim import stage_optimizer
 from benchmark.tiny import MEAN, STD, tiny_recipe
+from benchmark.training.optim import stage_optimizer
 from tests.perf.input_share import bare_step, cifar_rows, make_batch, measure, new_net
 
 pytestmark = pytest.mark.usefixtures("one_thread")

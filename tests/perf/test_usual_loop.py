@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from benchmark import evaluate
 from benchmark.config import AugmentationConfig
 from benchmark.data.batches import Part, TrainSet, train_set
 from benchmark.models.cifar_resnet import BasicBlock
 from benchmark.tiny import MEAN, STD
+from benchmark.training import evaluate
 from tests.perf.evaluation_speed import folded
 from tests.perf.input_share import CLASSES, CPU, SuiteLoop, cifar_pixels
 from tests.perf.training_speed import ratios

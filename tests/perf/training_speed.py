@@ -12,8 +12,8 @@ from functools import partial
 
 import torch
 
-from benchmark.half_precision import SLOWER, half_ratio
 from benchmark.tiny import MEAN, STD, tiny_recipe
+from benchmark.training.half_precision import SLOWER, half_ratio
 from tests.perf.input_share import CLASSES, SuiteLoop, cifar_pixels, cifar_rows
 from tests.perf.ratio import Ratio, in_turn, of_rounds, table
 from tests.perf.usual_loop import PilRows, UsualLoop, augmented, sgd, usual_net

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from benchmark.config import parse
 from benchmark.errors import BenchError, UsageError
+from benchmark.experiments.runner import _first_of_each
 from benchmark.generation.budget import TAKES_AMOUNT, Budget, allocate, counts_only, label, resolve
 from benchmark.generation.limits import (
     Meter,
@@ -22,7 +23,6 @@ from benchmark.generation.limits import (
 )
 from benchmark.generation.seeding import image_seeds
 from benchmark.identity import plain
-from benchmark.runner import _first_of_each
 from tests.properties.amount import examples
 
 COUNTS = st.lists(st.integers(0, 1300), min_size=1, max_size=12)

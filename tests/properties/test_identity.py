@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmark import compose, experiment, identity
+from benchmark import identity
 from benchmark.config import PlumbingConfig
-from benchmark.files import canonical_json, content_hash, layout_json
+from benchmark.experiments import compose, experiment
+from benchmark.system.files import canonical_json, content_hash, layout_json
 from tests.properties.amount import examples
 
 TEXT = st.text(max_size=8)

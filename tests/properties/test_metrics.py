@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torchmetrics.functional.classification import multiclass_accuracy
 
-from benchmark import metrics
-from benchmark.metrics import Predictions
+from benchmark.statistics import metrics
+from benchmark.statistics.metrics import Predictions
 from tests.properties.amount import examples
 
 GROUPS = ("many", "medium", "few")

@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmark.errors import IntegrityError
-from benchmark.files import canonical_json
 from benchmark.generation.claims import blocks
 from benchmark.generation.ledger import Ledger
 from benchmark.generation.plan import (
@@ -21,6 +20,7 @@ from benchmark.generation.plan import (
 )
 from benchmark.generation.prompts import PromptSpec
 from benchmark.generation.results import PoolRow, Session, Tail, read_rows
+from benchmark.system.files import canonical_json
 from tests.fixtures.generation import Stub
 from tests.properties.amount import examples
 

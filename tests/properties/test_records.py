@@ -7,10 +7,10 @@ from typing import Any
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from benchmark import migrations, records
+from benchmark.boards.leaderboard import build
 from benchmark.errors import BenchError, IntegrityError
-from benchmark.leaderboard import build
-from benchmark.record_models import Record
+from benchmark.recording import migrations, records
+from benchmark.recording.record_models import Record
 from benchmark.report import json_table
 from tests.conftest import ROOT
 from tests.fixtures.records import make_record

@@ -9,9 +9,9 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy import stats as scipy_stats
 
-from benchmark import all_pairs, effects, stats
-from benchmark.pool_variance import Components, components
-from benchmark.power import Arms, power, seeds_needed
+from benchmark.boards.pool_variance import Components, components
+from benchmark.statistics import all_pairs, effects, stats
+from benchmark.statistics.power import Arms, power, seeds_needed
 from tests.properties.amount import examples
 
 # shares as accuracies are: thousandths, so that neither ties nor spread are lost to rounding

@@ -8,9 +8,9 @@ from random import Random
 
 import pytest
 
-from benchmark import compose, experiment
 from benchmark.errors import BenchError, UsageError
-from benchmark.experiment import Experiment
+from benchmark.experiments import compose, experiment
+from benchmark.experiments.experiment import Experiment
 from benchmark.identity import plain
 from tests.conftest import ROOT
 from tests.fuzz.kit import at_most

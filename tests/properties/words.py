@@ -7,10 +7,10 @@ from typing import Any
 
 import yaml
 
-from benchmark import compose, experiment
-from benchmark.compose import GROUPS
 from benchmark.errors import BenchError
-from benchmark.experiment import Experiment
+from benchmark.experiments import compose, experiment
+from benchmark.experiments.compose import GROUPS
+from benchmark.experiments.experiment import Experiment
 from benchmark.paths import config_dir
 from benchmark.registry import yaml_names
 

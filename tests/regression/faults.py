@@ -20,17 +20,19 @@ from unittest.mock import patch
 
 import torch
 
-from benchmark import api, evaluate, runner, seeds, train
+from benchmark import api, seeds
 from benchmark.component import Batch
 from benchmark.data import augmentation, batches, groups, profiles
 from benchmark.data.sets.digits import Digits
 from benchmark.errors import BenchError
+from benchmark.experiments import runner
 from benchmark.generation import prompts
-from benchmark.job import Job
 from benchmark.regression import golden, golden_runs, samples, verdicts
 from benchmark.regression.boards import BOARDS, _inconsistent
 from benchmark.regression.policy import read_policy
 from benchmark.regression.retrain import retrained
+from benchmark.training import evaluate, train
+from benchmark.training.job import Job
 
 ROOT = Path(__file__).resolve().parents[2]
 POLICY = read_policy(ROOT / "leaderboards" / "regression.yaml")
@@ -240,7 +242,7 @@ def _some(names: Sequence[str]) -> str:
 
 def tier1(fault: Fault) -> str:
     """What the committed records say with a fault in place; tables are not rebuilt."""
-    from benchmark.checking import check_records
+    from benchmark.verbs.checking import check_records
 
     with fault.plant():
         lines = [*check_records(BOARDS).problems, *_inconsistent(BOARDS)]

@@ -12,7 +12,7 @@ import pytest
 from benchmark import registry
 from benchmark.errors import UsageError
 from benchmark.registry import BUILT_IN, Registry
-from benchmark.source import read_class
+from benchmark.vocabulary.source import read_class
 from tests.security.cases import MARK, Case, each, files_below, outcome_of
 
 GROUP = "synaug_bench.components"

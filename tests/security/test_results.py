@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmark import cli, records
 from benchmark.errors import BenchError
 from benchmark.generation.collections import Collection
 from benchmark.generation.collections.rows import Row, decode, encode
@@ -21,7 +20,9 @@ from benchmark.generation.typed_rows import row_of
 from benchmark.publishing.block_files import load_model
 from benchmark.publishing.submission import Details, Submission
 from benchmark.publishing.submission_checks import _own_records
-from benchmark.record_models import Record
+from benchmark.recording import records
+from benchmark.recording.record_models import Record
+from benchmark.verbs import cli
 from tests.fixtures.records import make_record
 from tests.security.cases import MARK, Case, Runs, each, files_below, outcome_of
 
@@ -249,7 +250,7 @@ def test_a_row_of_a_collection_names_no_file_elsewhere(case: Case, tmp_path: Pat
 def test_a_data_sets_name_is_one_folder(name: str) -> None:
     from types import SimpleNamespace
 
-    from benchmark.experiment import Experiment
+    from benchmark.experiments.experiment import Experiment
 
     own: Any = SimpleNamespace(
         settings=SimpleNamespace(score_on="test"), card=SimpleNamespace(name=name)

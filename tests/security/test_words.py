@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 import yaml
 
-from benchmark import cli
 from benchmark.errors import BenchError
-from benchmark.hydra_words import LAUNCHERS, parse, refuse_unsafe
-from benchmark.launchers import LAUNCHERS as INSTALLABLE
+from benchmark.launch.launchers import LAUNCHERS as INSTALLABLE
 from benchmark.publishing.submit_cli import _read
-from benchmark.yaml_text import parse_yaml
+from benchmark.system.yaml_text import parse_yaml
+from benchmark.verbs import cli
+from benchmark.vocabulary.hydra_words import LAUNCHERS, parse, refuse_unsafe
 from tests.security.cases import MARK, Case, each, files_below, outcome_of
 
 NO_HYDRA, NO_CALL, NO_PACKAGE = "no setting of Hydra", "a call of a resolver", "without a package"
@@ -187,7 +187,7 @@ JOBS = [
 
 @each(JOBS)
 def test_a_list_of_jobs_is_a_list_of_words(case: Case, inside: Path) -> None:
-    from benchmark.work import main
+    from benchmark.launch.work import main
 
     (inside / "jobs.jsonl").write_text(case.given + "\n")
     outcome_of(lambda: main(["jobs.jsonl", "--index", "0"]), case)

@@ -2,9 +2,9 @@
 
 import pytest
 
-from benchmark import leaderboard
-from benchmark.across import across, table_name
-from benchmark.record_models import Record
+from benchmark.boards import leaderboard
+from benchmark.boards.across import across, table_name
+from benchmark.recording.record_models import Record
 from tests.fixtures.records import make_record
 
 CHANCE = (25, 25, 25, 25)

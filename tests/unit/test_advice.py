@@ -12,19 +12,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats as scipy_stats
 
-from benchmark import all_pairs, metrics, stats
-from benchmark.advice import Advice, advise
-from benchmark.candidates import Candidate, Scored, rows_of_choice, score
-from benchmark.cell_comparison import against, gap, row_error, spread, told_apart
+from benchmark.boards.leaderboard import rows_of
 from benchmark.errors import UsageError
-from benchmark.expansion import Refused
-from benchmark.grid_run import Plan
-from benchmark.grid_status import Standing, standing
-from benchmark.grids import Cell
-from benchmark.leaderboard import rows_of
-from benchmark.metrics import GroupAccuracy
+from benchmark.experiments.expansion import Refused
+from benchmark.grid.advice import Advice, advise
+from benchmark.grid.candidates import Candidate, Scored, rows_of_choice, score
+from benchmark.grid.cell_comparison import against, gap, row_error, spread, told_apart
+from benchmark.grid.grid_run import Plan
+from benchmark.grid.grid_status import Standing, standing
+from benchmark.grid.grids import Cell
 from benchmark.report import advice as page
 from benchmark.report.advice_text import about_tail, answer, how_sure
+from benchmark.statistics import all_pairs, metrics, stats
+from benchmark.statistics.metrics import GroupAccuracy
 from tests.fixtures.grids import finish, make_grid, make_plan
 from tests.fixtures.records import make_predictions, make_record
 

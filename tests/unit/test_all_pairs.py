@@ -5,8 +5,8 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from benchmark import all_pairs, stats
-from benchmark.stats import Design, Values
+from benchmark.statistics import all_pairs, stats
+from benchmark.statistics.stats import Design, Values
 
 
 def _board(rng: np.random.Generator, rows: int) -> list[Values]:

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from benchmark import api, cli, records
+from benchmark import api
 from benchmark.errors import IntegrityError, UsageError
-from benchmark.records import Record
+from benchmark.recording import records
+from benchmark.recording.records import Record
+from benchmark.verbs import cli
 
 SHORT = (
     "dataset=digitslt", "recipe.steps.amount=2", "progress=false",

@@ -7,9 +7,9 @@ from PIL import Image, ImageOps
 from torch import Tensor
 from torchvision.transforms import v2
 
-from benchmark import evaluate
 from benchmark.config import AugmentationConfig
 from benchmark.data.augmentation import PaddedImages, pad_images, plain, weak
+from benchmark.training import evaluate
 
 MEAN, STD = (0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010)
 N, SIZE, PAD = 40, 32, 4

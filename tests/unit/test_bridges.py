@@ -16,10 +16,10 @@ from baselines.origin_weights import origin_weights
 from benchmark import api
 from benchmark.component import AtHand, Batch, Component, Net, Rows, Stage, Step
 from benchmark.errors import UsageError
-from benchmark.job import plan_stages
 from benchmark.stack import Stack, blended_loss
 from benchmark.tiny import Stop, Watch, tiny_job, tiny_recipe, tiny_rows, tiny_task
-from benchmark.train import train
+from benchmark.training.job import plan_stages
+from benchmark.training.train import train
 from tests.fixtures.training import run
 from tests.unit.test_components import batch, generator, part, step, trace
 

@@ -10,9 +10,9 @@ import pytest
 import torch
 from torch import nn
 
-from benchmark import checkpoints
-from benchmark.checkpoints import weights_hash
 from benchmark.errors import IntegrityError
+from benchmark.training import checkpoints
+from benchmark.training.checkpoints import weights_hash
 
 CPU = torch.device("cpu")
 

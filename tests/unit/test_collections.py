@@ -505,7 +505,7 @@ def test_a_prefix_of_two_keys_is_refused(tmp_path: Path) -> None:
         ("no/such/folder", "'no/such/folder' is none"),
         ("abcdef", "'abcdef' is none"),
         ("module:os.path", "Expected a module shipped in baselines or synaug"),
-        ("module:benchmark.cli", "Expected a module shipped"),
+        ("module:benchmark.verbs.cli", "Expected a module shipped"),
         ("module:synaug", "Expected a module shipped"),
         ("module:synaug..embedded", "Expected a module shipped"),
         ("module:synaug.nothing", "Expected a module shipped"),

@@ -9,17 +9,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmark.cli import main
 from benchmark.component import Component, Task
-from benchmark.compose import settings
 from benchmark.config import parse
 from benchmark.errors import DataError, UsageError
+from benchmark.experiments.compose import settings
 from benchmark.generation.budget import Budget
 from benchmark.generation.collections import Collection, check_location, screen
 from benchmark.generation.sources import Collected
 from benchmark.identity import shipped_settings
 from benchmark.registry import COMPONENTS
 from benchmark.tiny import tiny_task
+from benchmark.verbs.cli import main
 from synaug.embedded import web_folder
 from synaug.embedded.fonts import DIGITS
 

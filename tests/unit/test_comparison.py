@@ -6,12 +6,13 @@ import math
 
 import pytest
 
-from benchmark import comparison, effects, leaderboard, power, stats
-from benchmark.comparison import METRICS, compare, metric_values
+from benchmark.boards import comparison, leaderboard
+from benchmark.boards.comparison import METRICS, compare, metric_values
+from benchmark.boards.leaderboard import Row
 from benchmark.errors import UsageError
-from benchmark.leaderboard import Row
-from benchmark.record_models import Record
+from benchmark.recording.record_models import Record
 from benchmark.report import compare_json, compare_text
+from benchmark.statistics import effects, power, stats
 from tests.fixtures.records import make_record
 
 POOL = {"key": "k", "ids_hash": "i", "images": 10, "generator": {}}

@@ -7,13 +7,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from benchmark.compiling import OneSize, compiled
 from benchmark.component import linear_net
-from benchmark.job import Job
 from benchmark.models import build_backbone
 from benchmark.stack import Stack
 from benchmark.tiny import tiny_job, tiny_recipe
-from benchmark.train import train
+from benchmark.training.compiling import OneSize, compiled
+from benchmark.training.job import Job
+from benchmark.training.train import train
 
 
 class Twice(nn.Module):

@@ -17,7 +17,7 @@ from benchmark.generation.sources import Drawn, Heldout
 from benchmark.identity import shipped_settings
 from benchmark.registry import COMPONENTS
 from benchmark.tiny import Piece, Watch, tiny_job, tiny_recipe, tiny_task
-from benchmark.train import train
+from benchmark.training.train import train
 from synaug.domain_mixup import cross_pairs
 from synaug.retrain_head import reset_head
 from tests.unit.test_class_prior import CIFAR100, exponential

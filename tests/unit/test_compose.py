@@ -2,8 +2,8 @@
 
 import pytest
 
-from benchmark.compose import GROUPS, every_point, main_job, settings
 from benchmark.errors import DataError, UsageError
+from benchmark.experiments.compose import GROUPS, every_point, main_job, settings
 from benchmark.registry import yaml_names
 
 # what a configuration leaves to the command line

@@ -9,15 +9,15 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from benchmark import evaluate
 from benchmark.component import Batch, Component, Stage, Step
 from benchmark.errors import DataError, UsageError
-from benchmark.pieces import cuts, own_rows, rows_at_once
-from benchmark.ranks import Rank, check_command, rank_here
-from benchmark.sharing import Norms, check_sharing
 from benchmark.stack import Stack, blended_loss
-from benchmark.team import ALONE, Team
 from benchmark.tiny import MEAN, STD, random_images, tiny_task
+from benchmark.training import evaluate
+from benchmark.training.pieces import cuts, own_rows, rows_at_once
+from benchmark.training.ranks import Rank, check_command, rank_here
+from benchmark.training.sharing import Norms, check_sharing
+from benchmark.training.team import ALONE, Team
 from tests.fixtures.processes import distance, on_processes, place, trained
 
 TWO = Rank(1, 1, 2, 2)

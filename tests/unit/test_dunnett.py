@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats as scipy_stats
 
-from benchmark import dunnett
+from benchmark.statistics import dunnett
 
 
 @pytest.mark.parametrize("df", [1, 4, 40, 3000])

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats as scipy_stats
 
-from benchmark import effects, stats
-from benchmark.stats import Values
+from benchmark.statistics import effects, stats
+from benchmark.statistics.stats import Values
 
 ACCURACIES = st.lists(st.integers(0, 20).map(lambda n: n / 20), min_size=2, max_size=7)
 

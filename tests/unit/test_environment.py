@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmark import environment
+from benchmark.recording import environment
 
 
 def test_gather_knows_versions_and_hardware() -> None:
@@ -16,7 +16,10 @@ def test_gather_knows_versions_and_hardware() -> None:
 
 
 def test_torch_is_not_imported() -> None:
-    code = "import sys, benchmark.environment as e; e.gather(); sys.exit('torch' in sys.modules)"
+    code = (
+        "import sys, benchmark.recording.environment as e;"
+        "e.gather(); sys.exit('torch' in sys.modules)"
+    )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from benchmark.estimates import BYTES_PER_PIXEL, Estimate, Rates, estimate, read_rates
-from benchmark.expansion import Facts
+from benchmark.estimation.estimates import BYTES_PER_PIXEL, Estimate, Rates, estimate, read_rates
+from benchmark.experiments.expansion import Facts
 from benchmark.paths import pool_dir
 from tests.conftest import ROOT
 from tests.fixtures.grids import make_facts

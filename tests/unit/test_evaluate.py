@@ -5,13 +5,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from benchmark import evaluate
 from benchmark.component import linear_net
 from benchmark.config import BackboneConfig
 from benchmark.data.augmentation import unpadded
-from benchmark.memory import rows_in_cache
 from benchmark.models import build_backbone
 from benchmark.tiny import MEAN, STD, random_images, tiny_task
+from benchmark.training import evaluate
+from benchmark.training.memory import rows_in_cache
 
 CPU = torch.device("cpu")
 

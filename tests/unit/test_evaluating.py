@@ -8,7 +8,6 @@ import pytest
 import torch
 from torch import nn
 
-from benchmark import cli
 from benchmark.errors import BenchError, DataError, IntegrityError, UsageError
 from benchmark.publishing import evaluation as evaluations
 from benchmark.publishing.evaluating import EvaluateConfig, evaluate_given, words_to_rows
@@ -17,6 +16,7 @@ from benchmark.publishing.judged import differences, load_judged, score
 from benchmark.publishing.output_map import read_map
 from benchmark.publishing.showing import Adapted, Shown, score_network
 from benchmark.publishing.target import at_hand, dataset_of, load_rows
+from benchmark.verbs import cli
 from tests.fixtures.digits import CONFIG, digits, guesses, softmax
 
 MODEL = "cifar_resnet8"
@@ -249,6 +249,6 @@ def test_a_difference_is_named_by_its_path() -> None:
 
 
 def load_like() -> Any:
-    from benchmark.metrics import predictions_from_logits
+    from benchmark.statistics.metrics import predictions_from_logits
 
     return predictions_from_logits(guesses(digits()), digits().labels)

@@ -11,11 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from benchmark import expansion, records
-from benchmark.compose import settings
-from benchmark.expansion import Expansions, Facts, Refused, expand_all
-from benchmark.experiment import resolve
-from benchmark.files import write_sealed
+from benchmark.experiments import expansion
+from benchmark.experiments.compose import settings
+from benchmark.experiments.expansion import Expansions, Facts, Refused, expand_all
+from benchmark.experiments.experiment import resolve
+from benchmark.recording import records
+from benchmark.system.files import write_sealed
 from tests.conftest import ROOT
 from tests.fixtures.grids import make_facts
 
@@ -67,7 +68,7 @@ def test_facts_outlive_the_process_without_torch(tmp_path: Path) -> None:
         first = known.facts(CE)
     code = (
         "import sys, json; from pathlib import Path; from dataclasses import asdict;"
-        "from benchmark.expansion import Expansions;"
+        "from benchmark.experiments.expansion import Expansions;"
         f"known = Expansions(Path({str(tmp_path)!r})); words = {CE!r};"
         "print(json.dumps([known.knows(words), asdict(known.facts(words)),"
         "[name for name in ('torch', 'hydra', 'numpy', 'scipy') if name in sys.modules]]))"
@@ -136,7 +137,7 @@ def copied(tmp_path: Path) -> Path:
 
 
 def state(root: Path) -> str:
-    code = "from benchmark import expansion; print(expansion.state())"
+    code = "from benchmark.experiments import expansion; print(expansion.state())"
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=root,
         env=os.environ | {"PYTHONPATH": str(root), "SYNAUG_BENCH_CACHE": str(root / "cache")},

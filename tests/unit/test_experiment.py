@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from benchmark.compose import settings
 from benchmark.errors import UsageError
-from benchmark.experiment import Experiment, resolve
+from benchmark.experiments.compose import settings
+from benchmark.experiments.experiment import Experiment, resolve
 
 
 def _resolved(*overrides: str) -> Experiment:

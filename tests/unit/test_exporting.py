@@ -10,7 +10,7 @@ import torch
 import yaml
 from safetensors.torch import load_file, save_file
 
-from benchmark import api, cli, metrics, records
+from benchmark import api
 from benchmark.errors import DataError, IntegrityError, UsageError
 from benchmark.publishing.blueprint import KEY, Blueprint
 from benchmark.publishing.deep_checks import check_deep
@@ -19,7 +19,10 @@ from benchmark.publishing.exporting import compare, config_of, export
 from benchmark.publishing.findings import Finding, failed
 from benchmark.publishing.network import read_network
 from benchmark.publishing.weights_file import EXPORTED, WEIGHTS, read_tensors
-from benchmark.records import Record
+from benchmark.recording import records
+from benchmark.recording.records import Record
+from benchmark.statistics import metrics
+from benchmark.verbs import cli
 
 SHORT = ("dataset=digitslt", "recipe.steps.amount=4", "progress=false", "pool_seed=0",
          "generator.steps=2")  # fmt: skip
@@ -178,7 +181,7 @@ def spoil(path: Path) -> None:
     net, plan = read_network(path)
     tensors["head.weight"] = tensors["head.weight"].roll(1, 0)
     net.load_state_dict(tensors)
-    from benchmark.checkpoints import weights_hash
+    from benchmark.training.checkpoints import weights_hash
 
     plan = plan.model_copy(update={"state_sha256": weights_hash(net)})
     save_file(tensors, path, metadata | {KEY: plan.model_dump_json(by_alias=True)})

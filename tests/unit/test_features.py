@@ -13,7 +13,7 @@ from benchmark.config import AugmentationConfig
 from benchmark.errors import UsageError
 from benchmark.stack import Stack
 from benchmark.tiny import Stop, Watch, tiny_job, tiny_recipe
-from benchmark.train import train
+from benchmark.training.train import train
 
 
 class Head(Component):

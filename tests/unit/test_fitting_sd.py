@@ -10,7 +10,6 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
-from benchmark import checkpoints
 from benchmark.errors import DataError, IntegrityError, UsageError
 from benchmark.generation.fitting.apply import attach, detach
 from benchmark.generation.fitting.cost import predicted_network_calls
@@ -19,6 +18,7 @@ from benchmark.generation.fitting.run import ensure_fit
 from benchmark.generation.fitting.training import new_adapter
 from benchmark.generation.generator import Mode, build_generator
 from benchmark.generation.pipelines import load_pipeline
+from benchmark.training import checkpoints
 from tests.fixtures.fitting import fit_request
 from tests.fixtures.sd_shaped import build_sd_shaped, sd_values
 

@@ -17,8 +17,8 @@ from benchmark.errors import BenchError, DataError, IntegrityError
 from benchmark.generation.plan import PlanRow
 from benchmark.generation.results import PoolRow
 from benchmark.generation.typed_rows import row_of
-from benchmark.pickled_names import check_names
-from benchmark.yaml_text import MAX_VALUES, parse_yaml, read_yaml
+from benchmark.system.pickled_names import check_names
+from benchmark.system.yaml_text import MAX_VALUES, parse_yaml, read_yaml
 
 BOMB = "a: &a [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
     f"{after}: &{after} [{', '.join([f'*{name}'] * 10)}]\n"

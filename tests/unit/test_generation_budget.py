@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmark.compose import settings
 from benchmark.config import parse
 from benchmark.errors import UsageError
-from benchmark.experiment import resolve as resolve_experiment
+from benchmark.experiments.compose import settings
+from benchmark.experiments.experiment import resolve as resolve_experiment
+from benchmark.experiments.runner import _first_of_each
 from benchmark.generation.budget import Budget, allocate, counts_only, label, resolve
-from benchmark.runner import _first_of_each
 
 COUNTS = (150, 60, 5)
 

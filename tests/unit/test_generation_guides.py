@@ -9,7 +9,6 @@ import pytest
 from PIL import Image
 
 from benchmark.errors import UsageError
-from benchmark.files import content_hash
 from benchmark.generation.frames import Materials
 from benchmark.generation.generator import TEXT, DrawResult, Mode, build_generator
 from benchmark.generation.guides import GuideSet, choose, guide_set
@@ -17,6 +16,7 @@ from benchmark.generation.plan import PoolSpec, build_plan, image_identity, pool
 from benchmark.generation.pool import Pool
 from benchmark.generation.sources import Guides
 from benchmark.generation.specs import read_spec
+from benchmark.system.files import content_hash
 from tests.fixtures.generation import CLASSES, PROMPTS, Stub, tiny_values
 
 pytest_plugins = ["tests.fixtures.generation_plugin"]

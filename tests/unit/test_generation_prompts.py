@@ -7,7 +7,6 @@ import pytest
 import yaml
 
 from benchmark.errors import BenchError, IntegrityError, UsageError
-from benchmark.files import content_hash
 from benchmark.generation.modifiers import ModifierSet
 from benchmark.generation.prompts import (
     PromptSpec,
@@ -16,6 +15,7 @@ from benchmark.generation.prompts import (
     prompt,
     prompt_spec,
 )
+from benchmark.system.files import content_hash
 
 SHIPPED = Path(__file__).parents[2] / "synaug" / "modifiers"
 THREE = PromptSpec(modifiers=("bold", "thin", "wide"))

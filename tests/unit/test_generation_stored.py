@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from benchmark import generating
 from benchmark.errors import IntegrityError, UsageError
 from benchmark.generation.exporting import export
 from benchmark.generation.pool import Pool
 from benchmark.generation.stored import StoredPool, pool_folder, read_pool
 from benchmark.generation.verify import verify
+from benchmark.verbs import generating
 from tests.fixtures.generation import Stub, stub_spec
 
 pytest_plugins = ["tests.fixtures.generation_plugin"]

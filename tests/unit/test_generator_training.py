@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from benchmark import api, cli, generator_training
+from benchmark import api
 from benchmark.errors import IntegrityError, Interrupted, UsageError
 from benchmark.generation.fitting.objective import denoising_loss
 from benchmark.generation.trainer import captions, steps
@@ -20,6 +20,7 @@ from benchmark.generation.trainer.run import Trained, architecture
 from benchmark.generation.trainer.settings import trainer_config
 from benchmark.generation.trainer.tokenizer import build_tokenizer
 from benchmark.registry import yaml_names
+from benchmark.verbs import cli, generator_training
 from tests.fixtures.stopping import stop_within
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -184,8 +185,8 @@ def test_a_trained_generator_is_a_pipeline_with_facts(trained: Trained) -> None:
 
 
 def test_no_test_image_is_trained_on(trained: Trained) -> None:
-    from benchmark.compose import settings
     from benchmark.data.rows import pixels_hash
+    from benchmark.experiments.compose import settings
 
     data = settings(list(DIGITS)).dataset.load(0)
     images = generator_training._resized(np.asarray(data.heldout.images), 16, data.card.colour)

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from benchmark.errors import BenchError, DataError, IntegrityError, UsageError
-from benchmark.metrics import Predictions, predictions_from_logits, save_predictions
 from benchmark.publishing.given import read_given
 from benchmark.publishing.given_rows import judge
 from benchmark.publishing.judged import Hard, Judged, score
+from benchmark.statistics.metrics import Predictions, predictions_from_logits, save_predictions
 from tests.fixtures.digits import digits, guesses, softmax, write_csv
 
 ROWS = digits()

@@ -5,10 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from benchmark import api, grid_results, grids, records
-from benchmark.grid_results import GridResult, curves, home, result
-from benchmark.grids import Grid, cells
-from benchmark.record_models import Record
+from benchmark import api
+from benchmark.grid import grid_results, grids
+from benchmark.grid.grid_results import GridResult, curves, home, result
+from benchmark.grid.grids import Grid, cells
+from benchmark.recording import records
+from benchmark.recording.record_models import Record
 from benchmark.report import grid_page, grid_pages, matrix
 from tests.conftest import ROOT
 from tests.fixtures.grids import Places, cell_records, make_grid

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from benchmark import grids
 from benchmark.errors import UsageError
-from benchmark.expansion import Expansions, Refused
-from benchmark.grid_jobs import worker_words
-from benchmark.grid_run import Plan, is_grid, merged, plan, read, science
+from benchmark.experiments.expansion import Expansions, Refused
+from benchmark.grid import grids
+from benchmark.grid.grid_jobs import worker_words
+from benchmark.grid.grid_run import Plan, is_grid, merged, plan, read, science
 from tests.fixtures.grids import make_grid, make_plan
 
 TWO = ("grid=table2", "rows=CE,a")

@@ -8,10 +8,10 @@ import filelock
 import pytest
 
 from benchmark.errors import UsageError
-from benchmark.expansion import Refused
-from benchmark.grid_run import Plan
-from benchmark.grid_status import by_reason, command, plan_command, render, standing
-from benchmark.grids import Cell
+from benchmark.experiments.expansion import Refused
+from benchmark.grid.grid_run import Plan
+from benchmark.grid.grid_status import by_reason, command, plan_command, render, standing
+from benchmark.grid.grids import Cell
 from tests.fixtures.grids import finish, make_grid, make_plan
 
 LONG = make_grid(

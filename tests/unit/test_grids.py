@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from benchmark import grids
-from benchmark.compose import check_overrides, settings
 from benchmark.config import parse
 from benchmark.errors import UsageError
-from benchmark.experiment import resolve
-from benchmark.grids import Cell, Grid, cells
+from benchmark.experiments.compose import check_overrides, settings
+from benchmark.experiments.experiment import resolve
+from benchmark.grid import grids
+from benchmark.grid.grids import Cell, Grid, cells
 from benchmark.registry import yaml_names
 from tests.fixtures.grids import make_grid
 

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from benchmark import half_precision
-from benchmark.half_precision import SLOWER, half_ratio, say_if_slow
+from benchmark.training import half_precision
+from benchmark.training.half_precision import SLOWER, half_ratio, say_if_slow
 
 CPU = torch.device("cpu")
 

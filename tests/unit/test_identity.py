@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 
 from benchmark.component import Component
-from benchmark.compose import settings
 from benchmark.config import BackboneConfig
-from benchmark.files import content_hash
+from benchmark.experiments.compose import settings
 from benchmark.identity import describe_component, label, plain, presets, shipped_settings, slug
-from benchmark.presets import Preset
 from benchmark.registry import COMPONENTS
+from benchmark.system.files import content_hash
 from benchmark.tiny import Piece, tiny_recipe
+from benchmark.vocabulary.presets import Preset
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from benchmark import cli
-from benchmark.dry_run import swept, take_write
 from benchmark.errors import DataError, IntegrityError, UsageError
-from benchmark.jobs_file import Job, at, jobs_of, read_jobs, write_jobs
-from benchmark.work import run_one
+from benchmark.launch.jobs_file import Job, at, jobs_of, read_jobs, write_jobs
+from benchmark.launch.work import run_one
+from benchmark.verbs import cli
+from benchmark.verbs.dry_run import swept, take_write
 
 WORDS = ("-m", "method=ce,ldam", "seed=0,1", "recipe.steps.amount=2")
 JOB = Job("a", 0, "abc123def456", "runs/d/a/abc123def456/s0", ("method=ce", "seed=0"))

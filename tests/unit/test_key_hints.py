@@ -4,9 +4,9 @@ import re
 
 import pytest
 
-from benchmark.compose import settings
 from benchmark.errors import UsageError
-from benchmark.key_hints import elsewhere, leaves
+from benchmark.experiments.compose import settings
+from benchmark.vocabulary.key_hints import elsewhere, leaves
 
 
 def refusal(*words: str) -> str:

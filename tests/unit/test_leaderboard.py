@@ -9,16 +9,16 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from benchmark import leaderboard
+from benchmark.boards import leaderboard
+from benchmark.boards.leaderboard import build
 from benchmark.errors import IntegrityError, UsageError
-from benchmark.files import content_hash
 from benchmark.generation.cost import GenerationCost
-from benchmark.leaderboard import build
-from benchmark.record_models import Record
+from benchmark.recording.record_models import Record
 from benchmark.report import cost_table, csv_table, markdown
 from benchmark.report.chain import chain_table
 from benchmark.report.console import console_table
 from benchmark.report.tables import file_stem, render_all
+from benchmark.system.files import content_hash
 from tests.fixtures.boards import COST, GENERATED, POOL, board, one, runs
 from tests.fixtures.records import make_record
 

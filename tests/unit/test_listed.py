@@ -10,14 +10,14 @@ import pytest
 import yaml
 
 from benchmark import api
-from benchmark.compose import settings
 from benchmark.config import parse
 from benchmark.data.imagenet100_lists import COUNTS, drawn
 from benchmark.data.row_lists import write_list
 from benchmark.data.sets.listed import Listed
 from benchmark.data.store import find
 from benchmark.errors import DataError, IntegrityError, UsageError
-from benchmark.experiment import resolve
+from benchmark.experiments.compose import settings
+from benchmark.experiments.experiment import resolve
 from benchmark.generation.prompts import prompt
 from benchmark.generation.sources import Drawn
 from benchmark.paths import config_dir

@@ -12,7 +12,7 @@ from baselines.class_prior import adjusted_logits, log_prior
 from baselines.logit_adjustment_posthoc import Adjusted
 from benchmark.component import Net
 from benchmark.tiny import Watch, tiny_job, tiny_task
-from benchmark.train import train
+from benchmark.training.train import train
 from tests.unit.test_class_prior import exponential
 from tests.unit.test_components import CPU, batch, generator, part, step, trace
 

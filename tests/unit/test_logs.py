@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.logs import NullLogger, make_logger
+from benchmark.training.logs import NullLogger, make_logger
 
 ROW = {"stage": "base", "epoch": 1, "step": 1, "loss": 0.5, "lr": 0.1, "images_per_s": 10.0}
 

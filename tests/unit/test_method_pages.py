@@ -8,15 +8,15 @@ import pytest
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
+from benchmark.boards.leaderboard import build
+from benchmark.boards.ours import Ours, ours, read_ours
 from benchmark.identity import presets
-from benchmark.leaderboard import build
-from benchmark.ours import Ours, ours, read_ours
-from benchmark.record_models import Record
+from benchmark.recording.record_models import Record
 from benchmark.registry import BUILT_IN, COMPONENTS, yaml_names
 from benchmark.report import method_pages, tables, text
 from benchmark.report.method_pages import FAMILIES, SECTIONS, family, prose, render
-from benchmark.show import show
-from benchmark.source import read_class, sections
+from benchmark.verbs.show import show
+from benchmark.vocabulary.source import read_class, sections
 from tests.fixtures.records import make_record
 
 COMPONENT_NAMES = [e.name for e in COMPONENTS.entries.values() if e.origin == BUILT_IN]

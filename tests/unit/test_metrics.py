@@ -19,9 +19,9 @@ from torchmetrics.functional.classification import (
     multiclass_calibration_error,
 )
 
-from benchmark import metrics
 from benchmark.errors import DataError, IntegrityError
-from benchmark.metrics import PerClass, Predictions, predictions_from_logits
+from benchmark.statistics import metrics
+from benchmark.statistics.metrics import PerClass, Predictions, predictions_from_logits
 
 CONVENTION = {"lt20": ("many", "medium", "few", "few")}
 HAND = PerClass(n=(10, 10, 10, 10), correct=(9, 6, 3, 2))

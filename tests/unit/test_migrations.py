@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
-from benchmark import checking, migrations, records
 from benchmark.errors import IntegrityError
-from benchmark.migrations import MIGRATIONS, NEWEST, form_of, migrate
-from benchmark.record_models import SCHEMA
+from benchmark.recording import migrations, records
+from benchmark.recording.migrations import MIGRATIONS, NEWEST, form_of, migrate
+from benchmark.recording.record_models import SCHEMA
+from benchmark.verbs import checking
 from tests.fixtures.records import make_record
 
 # a record of the first leaderboard, as it was committed

@@ -22,7 +22,7 @@ from benchmark.publishing.weights_file import (
     write_weights,
 )
 from benchmark.stack import Stack
-from benchmark.train import train
+from benchmark.training.train import train
 from tests.fixtures.networks import tiny_blueprint
 
 

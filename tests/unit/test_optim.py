@@ -10,7 +10,9 @@ from torch import nn
 from benchmark.component import Net, Stage
 from benchmark.config import OptimizerConfig, RecipeConfig, ScheduleConfig, parse
 from benchmark.errors import UsageError
-from benchmark.optim import (
+from benchmark.paths import config_dir
+from benchmark.tiny import tiny_recipe
+from benchmark.training.optim import (
     Schedule,
     _create,
     fusible,
@@ -18,8 +20,6 @@ from benchmark.optim import (
     stage_optimizer,
     stage_schedule,
 )
-from benchmark.paths import config_dir
-from benchmark.tiny import tiny_recipe
 
 
 def recipe(name: str) -> RecipeConfig:

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from benchmark import api
-from benchmark.compose import settings
 from benchmark.data.store import folder_of
-from benchmark.experiment import resolve
-from benchmark.finished import finished, remember
+from benchmark.experiments.compose import settings
+from benchmark.experiments.experiment import resolve
+from benchmark.verbs.finished import finished, remember
 from tests.unit.test_data_sets import make, png, write_zip
 
 WORDS = ("method=ce", "dataset=folder", "dataset.root_name=birds", "dataset.size=8",

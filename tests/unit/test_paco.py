@@ -20,7 +20,7 @@ from benchmark.registry import COMPONENTS
 from benchmark.seeds import scoped_global_seed
 from benchmark.stack import Stack
 from benchmark.tiny import CASES, MAIN_CASE, Piece, Watch, tiny_job, tiny_recipe, tiny_task
-from benchmark.train import train
+from benchmark.training.train import train
 
 BOTH = pytest.mark.parametrize("name", ["paco", "gpaco"])
 SETTINGS: dict[str, Any] = {"alpha": 0.05, "beta": 1.0, "gamma": 1.0, "temperature": 0.2}

@@ -2,8 +2,8 @@
 
 import pytest
 
-from benchmark import places as module
-from benchmark.places import places, visible_gpus
+from benchmark.system import places as module
+from benchmark.system.places import places, visible_gpus
 
 
 @pytest.fixture(autouse=True)

@@ -10,9 +10,9 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from scipy import stats as scipy_stats
 
-from benchmark.grid_results import GridResult
-from benchmark.leaderboard import Table, rows_of
-from benchmark.record_models import Record
+from benchmark.boards.leaderboard import Table, rows_of
+from benchmark.grid.grid_results import GridResult
+from benchmark.recording.record_models import Record
 from benchmark.report.plotting import board, captions, cost, heat, lines, names, style, tail
 from tests.fixtures import boards
 from tests.fixtures.boards import GENERATED, one, runs

@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from benchmark import cli, records
+from benchmark.boards.leaderboard import Table
 from benchmark.errors import DataError, UsageError
-from benchmark.leaderboard import Table
+from benchmark.recording import records
 from benchmark.report import plots
 from benchmark.report.plotting import catalogue, style
+from benchmark.verbs import cli
 from tests.conftest import ROOT
 from tests.fixtures import boards
 from tests.fixtures.boards import one, runs
@@ -114,7 +115,7 @@ def test_the_command_writes_what_is_named(tmp_path: Path, capsys: Any, table: Ta
 def test_without_matplotlib_the_extra_is_named(tmp_path: Path) -> None:
     code = (
         "import sys; sys.modules['matplotlib'] = None\n"
-        "from benchmark import cli; sys.exit(cli.main(['report', 'plots']))"
+        "from benchmark.verbs import cli; sys.exit(cli.main(['report', 'plots']))"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=tmp_path, env={"PYTHONPATH": str(ROOT)},

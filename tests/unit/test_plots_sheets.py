@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmark import grids
+from benchmark.boards.leaderboard import rows_of
 from benchmark.errors import IntegrityError
 from benchmark.generation.plan import build_plan
 from benchmark.generation.pool import Pool
-from benchmark.grid_results import GridResult, Missing
-from benchmark.grids import Cell
-from benchmark.leaderboard import rows_of
-from benchmark.record_models import Record
+from benchmark.grid import grids
+from benchmark.grid.grid_results import GridResult, Missing
+from benchmark.grid.grids import Cell
+from benchmark.recording.record_models import Record
 from benchmark.registry import yaml_names
 from benchmark.report import plots
 from benchmark.report.plotting import steps

@@ -5,9 +5,9 @@ import math
 import numpy as np
 import pytest
 
-from benchmark import pool_variance
-from benchmark.pool_variance import Components, Missing, components
-from benchmark.record_models import Record
+from benchmark.boards import pool_variance
+from benchmark.boards.pool_variance import Components, Missing, components
+from benchmark.recording.record_models import Record
 from tests.fixtures.records import make_record
 
 POOL = {"key": "k", "ids_hash": "i", "images": 10, "generator": {}}

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmark import effects, power, stats
-from benchmark.power import Arms
+from benchmark.statistics import effects, power, stats
+from benchmark.statistics.power import Arms
 
 
 def test_seeds_needed_against_published_tables() -> None:

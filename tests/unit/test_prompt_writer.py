@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 import yaml
 
-from benchmark import cli
 from benchmark.errors import BenchError, DataError, IntegrityError, UsageError
 from benchmark.generation.chat import Endpoint
 from benchmark.generation.prompt_writer import PromptQuery, accepted, write_prompts
+from benchmark.verbs import cli
 
 KEY = "sk-test-0123456789"
 VARIABLE = "SYNAUG_TEST_CHAT_KEY"

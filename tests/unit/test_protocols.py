@@ -21,9 +21,9 @@ from benchmark.generation.protocols import (
     levelled,
     named,
 )
-from benchmark.job import plan_stages
 from benchmark.stack import Stack
 from benchmark.tiny import tiny_recipe, tiny_rows, tiny_task
+from benchmark.training.job import plan_stages
 
 COUNTS = st.lists(st.integers(0, 60), min_size=1, max_size=8)
 OF_SLOT = st.lists(st.integers(1, 9), min_size=1, max_size=3).map(tuple)

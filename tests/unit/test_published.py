@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from benchmark.boards.leaderboard import build
+from benchmark.boards.published import Published, PublishedRow, PublishedTable, beside, load
 from benchmark.errors import DataError, IntegrityError, UsageError
-from benchmark.leaderboard import build
-from benchmark.published import Published, PublishedRow, PublishedTable, beside, load
-from benchmark.record_models import TRACKS, Record
+from benchmark.recording.record_models import TRACKS, Record
 from benchmark.registry import COMPONENTS
 from benchmark.report import published
 from benchmark.report.cited import AUGMENTATIONS, cite, elsewhere, parse

@@ -9,12 +9,12 @@ import pytest
 from benchmark.data.groups import Group
 from benchmark.data.sets.digits import read_digits
 from benchmark.errors import DataError, UsageError
-from benchmark.files import read_json
 from benchmark.generation.quality import report as reports
 from benchmark.generation.quality.compare import compare, matched
 from benchmark.generation.quality.features import Pixels
 from benchmark.generation.quality.report import Labelled, QualityReport, check, write
 from benchmark.generation.quality.training import TrainSettings, train_extractor
+from benchmark.system.files import read_json
 
 GROUPS: tuple[Group, ...] = ("many",) * 4 + ("medium",) * 6
 # in their own order, rows far apart were written by different people

@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmark import cli, metrics
-from benchmark.files import content_hash, sha256_file
 from benchmark.publishing.findings import Finding, failed
 from benchmark.publishing.plausible import look_at
 from benchmark.publishing.record_checks import check_record
+from benchmark.statistics import metrics
+from benchmark.system.files import content_hash, sha256_file
+from benchmark.verbs import cli
 from tests.conftest import ROOT
 from tests.fixtures.records import make_predictions
 

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from benchmark import records
 from benchmark.errors import IntegrityError
-from benchmark.files import sha256_file
 from benchmark.generation.cost import GenerationCost
-from benchmark.metrics import save_predictions
-from benchmark.record_models import Record
+from benchmark.recording import records
+from benchmark.recording.record_models import Record
+from benchmark.statistics.metrics import save_predictions
+from benchmark.system.files import sha256_file
 from tests.fixtures.records import make_predictions, make_record
 
 COST = GenerationCost(candidates=5, accepted=4, network_calls_measured=9, knowledge=("a", "b"))

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from benchmark import records
 from benchmark.errors import BenchError, DataError, IntegrityError, UsageError
+from benchmark.recording import records
 from benchmark.regression import accept as accepting
 from benchmark.regression.accept import Asked, accept, drift
 from benchmark.regression.accepted import Accepted, Means, append, log_path, of_experiment, read_log

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from benchmark.leaderboard import Table, build
-from benchmark.record_models import Record
+from benchmark.boards.leaderboard import Table, build
+from benchmark.recording.record_models import Record
 from benchmark.report import across
 from benchmark.report.across import render, sharing
 from tests.fixtures.boards import GENERATED, runs

@@ -3,7 +3,7 @@
 import pytest
 
 from benchmark.errors import UsageError
-from benchmark.record_models import Record
+from benchmark.recording.record_models import Record
 from benchmark.report import blocks
 from tests.fixtures.records import make_record
 

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from benchmark import metrics
-from benchmark.leaderboard import Table, build
+from benchmark.boards.leaderboard import Table, build
 from benchmark.report import csv_table, json_table
 from benchmark.report.columns import COLUMNS
 from benchmark.report.json_table import payload
+from benchmark.statistics import metrics
 from tests.conftest import ROOT
 from tests.fixtures.boards import GENERATED, POOL, board, one, runs
 from tests.fixtures.records import make_predictions, make_record

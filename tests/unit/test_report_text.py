@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmark.report import text
-from benchmark.stats import Difference, Estimate
+from benchmark.statistics.stats import Difference, Estimate
 
 
 @pytest.mark.parametrize(

@@ -11,14 +11,14 @@ from typing import Any
 import pytest
 
 from benchmark import identity
-from benchmark.compose import hydra_session, settings
+from benchmark.boards.leaderboard import Row, build
 from benchmark.errors import DataError, IntegrityError
-from benchmark.experiment import resolve
-from benchmark.leaderboard import Row, build
-from benchmark.record_models import Record
+from benchmark.experiments.compose import hydra_session, settings
+from benchmark.experiments.experiment import resolve
+from benchmark.recording.record_models import Record
 from benchmark.report import reproduction
 from benchmark.report.reproduction_bands import Bands, Verdict, judge, load, ours
-from benchmark.stats import Estimate
+from benchmark.statistics.stats import Estimate
 from tests.conftest import ROOT
 from tests.fixtures.boards import runs
 

@@ -22,7 +22,7 @@ from benchmark.paths import config_dir
 from benchmark.registry import COMPONENTS
 from benchmark.stack import Stack, blended_loss
 from benchmark.tiny import Piece, Watch, tiny_job, tiny_recipe, tiny_task
-from benchmark.train import train
+from benchmark.training.train import train
 from tests.unit.test_class_prior import CIFAR100
 
 CPU = torch.device("cpu")

@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from benchmark import api, records
+from benchmark import api
 from benchmark.publishing.network import read_network
 from benchmark.publishing.weights_file import WEIGHTS
+from benchmark.recording import records
 
 WORDS = ("dataset=digitslt", "method=ce", "recipe.steps.amount=2", "progress=false")
 

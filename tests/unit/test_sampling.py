@@ -6,7 +6,7 @@ from torch import Tensor
 
 from baselines.class_prior import class_balanced_rows
 from baselines.progressive_sampling import class_probability, progressive_rows
-from benchmark.compose import settings
+from benchmark.experiments.compose import settings
 from benchmark.tiny import tiny_task
 from tests.unit.test_components import generator, part, step
 

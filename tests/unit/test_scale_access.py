@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from benchmark import locks
 from benchmark.generation.access import alone, shared
 from benchmark.generation.budget import Budget
 from benchmark.generation.claims import Block, BlockKey
@@ -16,6 +15,7 @@ from benchmark.generation.limits import Meter
 from benchmark.generation.plan import build_plan
 from benchmark.generation.pool import Pool
 from benchmark.generation.results import Tail
+from benchmark.system import locks
 from tests.fixtures.generation import Stub, stub_spec
 
 ORDERS = [(shared, alone), (alone, shared), (alone, alone)]

@@ -19,7 +19,7 @@ from benchmark.generation.results import read_rows
 from benchmark.generation.scale.notes import TRIES, Note
 from benchmark.generation.scale.worker import Outcome, Worker
 from benchmark.generation.seeding import image_seed
-from benchmark.progress import Tracker
+from benchmark.system.progress import Tracker
 from tests.fixtures.generation import Stub, stub_spec
 from tests.fixtures.generation_scale import essence
 

@@ -7,8 +7,8 @@ import pytest
 from PIL import Image, ImageFile
 
 from benchmark.errors import BenchError, StorageError
-from benchmark.files import storage_error
-from benchmark.scarcity import explained
+from benchmark.system.files import storage_error
+from benchmark.verbs.scarcity import explained
 
 CONFIGURATION, MEMORY = -8, -9
 

@@ -11,21 +11,22 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from benchmark import records, search
 from benchmark.component import Component, ImageRequest, Task, space
-from benchmark.compose import settings
 from benchmark.config import Probability
 from benchmark.errors import Diverged, IntegrityError, Interrupted, UsageError
-from benchmark.experiment import Experiment, choose_rows, resolve
+from benchmark.experiments import search
+from benchmark.experiments.compose import settings
+from benchmark.experiments.experiment import Experiment, choose_rows, resolve
+from benchmark.experiments.runner import run_experiment
+from benchmark.experiments.trials import STATE, searched, trials
 from benchmark.identity import shipped_settings
-from benchmark.record_models import Record, Search, Trial, best_trial
+from benchmark.recording import records
+from benchmark.recording.record_models import Record, Search, Trial, best_trial
 from benchmark.registry import COMPONENTS
 from benchmark.report import markdown
 from benchmark.report.console import console_table
-from benchmark.runner import run_experiment
-from benchmark.show import show
 from benchmark.tiny import Piece
-from benchmark.trials import STATE, searched, trials
+from benchmark.verbs.show import show
 from tests.fixtures.records import make_record
 
 GRID: dict[str, tuple[Any, ...]] = {"a.x": (1, 2, 3), "a.y": ("p", "q"), "b.z": (0.1, 0.2)}
@@ -477,7 +478,7 @@ def test_reports_say_what_a_search_took() -> None:
 
 
 def _row(record: Record) -> Any:
-    from benchmark.leaderboard import rows_of
+    from benchmark.boards.leaderboard import rows_of
 
     return rows_of([record])[0]
 

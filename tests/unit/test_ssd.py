@@ -25,7 +25,7 @@ from benchmark.registry import COMPONENTS
 from benchmark.seeds import scoped_global_seed
 from benchmark.stack import Stack
 from benchmark.tiny import Piece, Stop, Watch, copies, same, tiny_job, tiny_recipe, tiny_task
-from benchmark.train import train
+from benchmark.training.train import train
 
 COUNTS = (6, 3, 1)
 ROWS = 52  # of the tiny main case

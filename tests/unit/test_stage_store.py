@@ -8,16 +8,16 @@ import pytest
 import torch
 from torch import Tensor
 
-from benchmark import fingerprint
-from benchmark.checkpoints import weights_hash
 from benchmark.component import Component, Net, Stage, Step, Streams
 from benchmark.identity import shipped_settings
-from benchmark.job import Job, Progress, plan_stages
 from benchmark.registry import COMPONENTS
 from benchmark.stack import Stack
-from benchmark.stage_store import StageStore, stage_keys
 from benchmark.tiny import CASES, MAIN_CASE, Watch, tiny_job, tiny_recipe, tiny_task
-from benchmark.train import train
+from benchmark.training import fingerprint
+from benchmark.training.checkpoints import weights_hash
+from benchmark.training.job import Job, Progress, plan_stages
+from benchmark.training.stage_store import StageStore, stage_keys
+from benchmark.training.train import train
 
 
 class Second(Component):

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from scipy import stats as scipy_stats
 
-from benchmark import power, stats
-from benchmark.power import Arms
 from benchmark.report.compare import main
+from benchmark.statistics import power, stats
+from benchmark.statistics.power import Arms
 from tests.conftest import ROOT
 from tests.fixtures.documents import blocks
 

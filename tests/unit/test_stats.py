@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats as scipy_stats
 
-from benchmark import all_pairs, stats
-from benchmark.stats import Values
+from benchmark.statistics import all_pairs, stats
+from benchmark.statistics.stats import Values
 
 A = {0: 0.80, 1: 0.82, 2: 0.81, 3: 0.79}
 B = {0: 0.78, 1: 0.80, 2: 0.80, 3: 0.76}

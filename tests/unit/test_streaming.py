@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 from torchvision.transforms import v2
 
-from benchmark.checkpoints import weights_hash
 from benchmark.component import Rows
 from benchmark.config import AugmentationConfig
 from benchmark.data.augmentation import plain
@@ -24,7 +23,8 @@ from benchmark.data.streaming.files import list_files
 from benchmark.data.streaming.images import StreamedImages
 from benchmark.data.streaming.pictures import Fitted
 from benchmark.tiny import MEAN, STD, Stop, Watch, tiny_job, tiny_recipe, tiny_task
-from benchmark.train import train
+from benchmark.training.checkpoints import weights_hash
+from benchmark.training.train import train
 from tests.fixtures.pictures import encoded, odd_files, photograph
 from tests.fixtures.training import pieces
 

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmark.compose import settings
 from benchmark.config import parse
 from benchmark.data.keeping import PixelMode
 from benchmark.data.sets.folder import Folder
@@ -20,9 +19,10 @@ from benchmark.data.streaming.decoding import decoded, scaled_down
 from benchmark.data.streaming.files import FilePictures
 from benchmark.data.streaming.pictures import StoredPictures
 from benchmark.errors import DataError, UsageError
-from benchmark.experiment import Experiment, resolve
-from benchmark.record_models import Record
-from benchmark.runner import run_experiment
+from benchmark.experiments.compose import settings
+from benchmark.experiments.experiment import Experiment, resolve
+from benchmark.experiments.runner import run_experiment
+from benchmark.recording.record_models import Record
 from tests.fixtures.pictures import encoded, odd_files, photograph, write_tree
 
 COUNTS = {"zero": 8, "one": 5, "two": 3}

@@ -8,9 +8,7 @@ import numpy as np
 import pytest
 import yaml
 
-from benchmark import cli
 from benchmark.errors import DataError, IntegrityError, UsageError
-from benchmark.files import sha256_file
 from benchmark.publishing import evaluation as evaluations
 from benchmark.publishing.evaluating import EvaluateConfig, evaluate_given
 from benchmark.publishing.findings import Finding
@@ -19,6 +17,8 @@ from benchmark.publishing.submission_checks import check_submission
 from benchmark.publishing.submission_tables import render
 from benchmark.publishing.submit_cli import ASKED
 from benchmark.publishing.submitting import build, install, place
+from benchmark.system.files import sha256_file
+from benchmark.verbs import cli
 from tests.conftest import ROOT
 from tests.fixtures.digits import CLASSES, digits, guesses, softmax
 

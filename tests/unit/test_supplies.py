@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from benchmark import api, cli
-from benchmark.drawn import say_clashes
-from benchmark.records import Record
+from benchmark import api
+from benchmark.experiments.drawn import say_clashes
+from benchmark.recording.records import Record
+from benchmark.verbs import cli
 from synaug.embedded.web_folder import make
 from tests.fixtures.generation import Stub, stub_spec
 

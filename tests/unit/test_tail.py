@@ -2,8 +2,8 @@
 
 import pytest
 
-from benchmark import stats, tail
-from benchmark.record_models import Record
+from benchmark.recording.record_models import Record
+from benchmark.statistics import stats, tail
 from tests.fixtures.records import CONVENTIONS, make_record
 
 

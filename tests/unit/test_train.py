@@ -9,16 +9,16 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from benchmark.checkpoints import weights_hash
 from benchmark.component import Batch, Component, Net, Rows, Stage, Step, Streams, TrainingRows
 from benchmark.config import StepsConfig
 from benchmark.errors import BenchError
 from benchmark.identity import shipped_settings
-from benchmark.job import base_steps, plan_stages
 from benchmark.registry import COMPONENTS
 from benchmark.stack import Stack
 from benchmark.tiny import Piece, Watch, tiny_job, tiny_recipe, tiny_rows, tiny_task
-from benchmark.train import train
+from benchmark.training.checkpoints import weights_hash
+from benchmark.training.job import base_steps, plan_stages
+from benchmark.training.train import train
 
 EPOCHS = StepsConfig(unit="epochs", amount=3)
 

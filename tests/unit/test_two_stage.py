@@ -26,13 +26,13 @@ from benchmark.component import Component, Net, Stage, Step, Task
 from benchmark.config import AugmentationConfig
 from benchmark.errors import UsageError
 from benchmark.identity import shipped_settings
-from benchmark.job import Job, plan_stages
-from benchmark.optim import stage_optimizer
 from benchmark.registry import COMPONENTS
 from benchmark.stack import Stack
-from benchmark.stage_store import stage_keys
 from benchmark.tiny import Piece, Watch, tiny_job, tiny_recipe, tiny_task
-from benchmark.train import train
+from benchmark.training.job import Job, plan_stages
+from benchmark.training.optim import stage_optimizer
+from benchmark.training.stage_store import stage_keys
+from benchmark.training.train import train
 from tests.unit.test_class_prior import CIFAR100
 
 CPU = torch.device("cpu")

@@ -4,13 +4,15 @@ from pathlib import Path
 
 import pytest
 
-from benchmark import checking, leaderboard, records, versions
+from benchmark.boards import leaderboard
 from benchmark.component import Component
-from benchmark.compose import settings
-from benchmark.experiment import resolve
-from benchmark.record_models import Record
+from benchmark.experiments.compose import settings
+from benchmark.experiments.experiment import resolve
+from benchmark.recording import records, versions
+from benchmark.recording.record_models import Record
+from benchmark.recording.table_key import key_of
 from benchmark.registry import BUILT_IN, COMPONENTS, DATASETS
-from benchmark.table_key import key_of
+from benchmark.verbs import checking
 from tests.fixtures.records import make_record
 
 

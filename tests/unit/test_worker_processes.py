@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.worker_processes import run_all, run_each
+from benchmark.system.worker_processes import run_all, run_each
 
 # says that it is there, and ends by itself after a minute
 WAITS = """

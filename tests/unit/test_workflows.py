@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 import yaml
 
-from benchmark import cli
 from benchmark.errors import UsageError
 from benchmark.regression import cli as regression
 from benchmark.regression.policy import read_policy
+from benchmark.verbs import cli
 from tests.conftest import ROOT
 
 FILES = sorted((ROOT / ".github" / "workflows").glob("*.yml"))

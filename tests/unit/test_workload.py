@@ -10,19 +10,19 @@ import pytest
 import torch
 from torch import nn
 
-from benchmark import records
-from benchmark.compose import hydra_session, settings
-from benchmark.counting import work_of
-from benchmark.dry_run import dry_run, swept
 from benchmark.errors import UsageError
-from benchmark.estimates import BYTES_PER_PIXEL
-from benchmark.experiment import resolve
-from benchmark.machines import FILE, Machine, Speed, Speeds, generator_needs, machine
+from benchmark.estimation.counting import work_of
+from benchmark.estimation.estimates import BYTES_PER_PIXEL
+from benchmark.estimation.machines import FILE, Machine, Speed, Speeds, generator_needs, machine
+from benchmark.estimation.workload import BYTES_OF_PARAMETER, StageWork, Work
+from benchmark.experiments.compose import hydra_session, settings
+from benchmark.experiments.experiment import resolve
 from benchmark.models import build_backbone
-from benchmark.on_machine import Sum, sums, take_on, works
 from benchmark.paths import cache_root, config_dir
-from benchmark.record_models import Record
-from benchmark.workload import BYTES_OF_PARAMETER, StageWork, Work
+from benchmark.recording import records
+from benchmark.recording.record_models import Record
+from benchmark.verbs.dry_run import dry_run, swept
+from benchmark.verbs.on_machine import Sum, sums, take_on, works
 from tests.conftest import ROOT
 from tests.perf.estimate_check import Sample, others_of, profile, ratio, worst
 
@@ -256,8 +256,8 @@ def test_hours_add_up() -> None:
 
 def test_without_a_machine_nothing_is_counted() -> None:
     code = (
-        "import sys; import benchmark.dry_run;"
-        "print([n for n in ('torch', 'benchmark.on_machine', 'benchmark.machines')"
+        "import sys; import benchmark.verbs.dry_run;"
+        "print([n for n in ('torch', 'benchmark.verbs.on_machine', 'benchmark.estimation.machines')"
         " if n in sys.modules])"
     )
     done = subprocess.run(

@@ -37,8 +37,8 @@ from benchmark.data.splits import RULES, Rule, Validation
 from benchmark.data.store import Store, StorePlan, find, require
 from benchmark.data.streaming import modes
 from benchmark.errors import DataError
-from benchmark.files import content_hash
 from benchmark.seeds import numpy_generator
+from benchmark.system.files import content_hash
 
 Files = dict[str, list[str]]
 

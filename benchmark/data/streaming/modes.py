@@ -11,7 +11,7 @@ from benchmark.data.cards import Colour
 from benchmark.data.keeping import PixelMode
 from benchmark.data.store import ROOT, Store
 from benchmark.errors import DataError
-from benchmark.files import write_text
+from benchmark.system.files import write_text
 
 MODE_TITLES: dict[PixelMode, str] = {
     "packed": "",

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.data.keeping import SHORT_SIDE, Pixels
-from benchmark.files import content_hash
+from benchmark.system.files import content_hash
 
 READERS = 8
 

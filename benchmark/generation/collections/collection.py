@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from benchmark.data.cards import Colour
 from benchmark.data.images import decode as decode_image
 from benchmark.errors import DataError, IntegrityError, UsageError
-from benchmark.files import content_hash, read_json
 from benchmark.generation.collections.rows import Row, decode
 from benchmark.generation.collections.store import FACTS_FILE, ROWS_FILE
+from benchmark.system.files import content_hash, read_json
 
 _READERS = min(os.cpu_count() or 1, 8)
 _SHORT = 5

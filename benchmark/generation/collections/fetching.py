@@ -12,7 +12,6 @@ from urllib.parse import urlsplit
 
 from benchmark.config import parse
 from benchmark.errors import IntegrityError, Interrupted
-from benchmark.files import canonical_json, content_hash, storage_error, write_text
 from benchmark.generation.collections import store
 from benchmark.generation.collections.collection import Collection
 from benchmark.generation.collections.importing import failed, said
@@ -21,8 +20,9 @@ from benchmark.generation.collections.pixels import examine
 from benchmark.generation.collections.rows import Row, decode, values
 from benchmark.generation.collections.urls import Failure
 from benchmark.generation.collections.web import Client, Manners
-from benchmark.interrupts import StopFlag, stop_flag
-from benchmark.progress import Tracker
+from benchmark.system.files import canonical_json, content_hash, storage_error, write_text
+from benchmark.system.interrupts import StopFlag, stop_flag
+from benchmark.system.progress import Tracker
 
 WEB_KNOWLEDGE = "web-images"
 _NAP = 0.1

@@ -9,17 +9,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from benchmark.console import say
 from benchmark.data.archives import Archive
 from benchmark.errors import IntegrityError
-from benchmark.files import content_hash
 from benchmark.generation.collections import store
 from benchmark.generation.collections.collection import Collection
 from benchmark.generation.collections.layouts import Listed, list_images, open_sources
 from benchmark.generation.collections.naming import ClassNames
 from benchmark.generation.collections.pixels import Sound, examine
 from benchmark.generation.collections.rows import FACTS, Row
-from benchmark.progress import Tracker
+from benchmark.system.console import say
+from benchmark.system.files import content_hash
+from benchmark.system.progress import Tracker
 
 _AHEAD = 64
 File = tuple[Row, bytes]

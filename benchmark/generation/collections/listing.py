@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.errors import DataError, IntegrityError, UsageError
-from benchmark.files import sha256_file
 from benchmark.generation.collections.naming import ClassNames, is_label
+from benchmark.system.files import sha256_file
 
 LISTINGS = (".csv", ".jsonl")
 _COLUMNS = ("url", "class", "class_name", "label", "sha256", "licence", "license", "date", "query")

@@ -10,16 +10,16 @@ from pathlib import Path
 from types import ModuleType
 from typing import Literal
 
-from benchmark.console import say
 from benchmark.errors import DataError, UsageError, nearest
-from benchmark.files import sha256_file
 from benchmark.generation.collections import store
 from benchmark.generation.collections.collection import Collection
 from benchmark.generation.collections.importing import import_folder
 from benchmark.generation.collections.listing import LISTINGS, listing_stamp
 from benchmark.paths import PACKAGE
 from benchmark.registry import COMPONENT_PACKAGES
-from benchmark.source import module_path
+from benchmark.system.console import say
+from benchmark.system.files import sha256_file
+from benchmark.vocabulary.source import module_path
 
 MODULE_PREFIX = "module:"
 DATASET = "dataset"

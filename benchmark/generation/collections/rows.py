@@ -11,7 +11,7 @@ from typing import Any, Literal
 from pydantic import TypeAdapter
 
 from benchmark.errors import IntegrityError
-from benchmark.files import canonical_json
+from benchmark.system.files import canonical_json
 
 Status = Literal["ok", "dropped", "failed"]
 ID_DIGITS = 24

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from benchmark.data.cards import Colour
 from benchmark.errors import IntegrityError
-from benchmark.files import content_hash, read_sealed, write_sealed
 from benchmark.generation.collections.collection import Collection
-from benchmark.progress import Tracker
+from benchmark.system.files import content_hash, read_sealed, write_sealed
+from benchmark.system.progress import Tracker
 
 LEAKS = "benchmark.generation.quality.leaks"
 _CHUNK = 20_000

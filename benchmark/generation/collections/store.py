@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.errors import DataError, IntegrityError
-from benchmark.files import content_hash, read_json, storage_error, write_bytes, write_json
 from benchmark.generation.collections.naming import class_folder
 from benchmark.generation.collections.pixels import Sound
 from benchmark.generation.collections.rows import ID_DIGITS, Row, encode
-from benchmark.locks import held
 from benchmark.paths import cache_root
+from benchmark.system.files import content_hash, read_json, storage_error, write_bytes, write_json
+from benchmark.system.locks import held
 
 FORMAT = 1
 KEY_DIGITS = 16

@@ -7,9 +7,9 @@ from typing import Any
 import safetensors.torch
 from torch import nn
 
-from benchmark.files import write_bytes
 from benchmark.generation.fitting.adapter import Adapter
 from benchmark.generation.fitting.tokens import add_tokens, mean_rows, remove_tokens
+from benchmark.system.files import write_bytes
 
 
 class Inversion(Adapter):

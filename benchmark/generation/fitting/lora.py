@@ -7,9 +7,9 @@ from typing import Any, ClassVar
 import torch
 from torch import nn
 
-from benchmark.files import storage_error, write_bytes
 from benchmark.generation.fitting.adapter import Adapter, require_packages
 from benchmark.seeds import scoped_global_seed
+from benchmark.system.files import storage_error, write_bytes
 
 TARGETS = {
     "unet": ["to_q", "to_k", "to_v", "to_out.0"],

@@ -13,12 +13,12 @@ from pydantic import TypeAdapter
 
 from benchmark.data.rows import pixels_hash
 from benchmark.errors import IntegrityError, UsageError
-from benchmark.files import content_hash, read_json, sha256_file, write_json
 from benchmark.generation.diffusers_config import DiffusersConfig
 from benchmark.generation.fitting.config import FitConfig
 from benchmark.generation.fitting.cost import FitCost
 from benchmark.generation.weights import weights_hash
 from benchmark.paths import cache_root
+from benchmark.system.files import content_hash, read_json, sha256_file, write_json
 
 FIT_SCHEMA = 1
 MARKER = "fit.json"

@@ -38,9 +38,9 @@ from benchmark.generation.pipelines import (
     load_pipeline,
     pick_device,
 )
-from benchmark.interrupts import stop_flag
-from benchmark.locks import held
-from benchmark.progress import Tracker
+from benchmark.system.interrupts import stop_flag
+from benchmark.system.locks import held
+from benchmark.system.progress import Tracker
 
 # above this size, activations rather than weights fill a device
 _CHECKPOINT_FROM = 512

@@ -12,7 +12,6 @@ from typing import Any
 import torch
 from torch.nn.utils import clip_grad_norm_
 
-from benchmark import checkpoints
 from benchmark.errors import BenchError, IntegrityError, Interrupted, UsageError
 from benchmark.generation.fitting.adapter import Adapter
 from benchmark.generation.fitting.draws import Draws
@@ -22,9 +21,10 @@ from benchmark.generation.fitting.lora import Lora
 from benchmark.generation.fitting.objective import Prompts, denoising_loss, training_schedule
 from benchmark.generation.fitting.request import FitRequest, adapter_name, token
 from benchmark.generation.pipelines import quiet
-from benchmark.interrupts import StopFlag
-from benchmark.progress import Tracker
 from benchmark.seeds import torch_generator
+from benchmark.system.interrupts import StopFlag
+from benchmark.system.progress import Tracker
+from benchmark.training import checkpoints
 
 CHECKPOINT = "checkpoint.pt"
 CHECKPOINT_SECONDS = 60.0

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from benchmark.data.groups import Group
 from benchmark.generation.quality import scores
-from benchmark.metrics import GROUPS
 from benchmark.seeds import numpy_generator
+from benchmark.statistics.metrics import GROUPS
 
 ALL = "all"
 

@@ -17,10 +17,10 @@ from torch.nn import functional
 
 from benchmark.config import BackboneConfig
 from benchmark.errors import DataError, IntegrityError, UsageError
-from benchmark.files import content_hash
 from benchmark.models import build_backbone
-from benchmark.pickled_names import check_names
 from benchmark.seeds import scoped_global_seed
+from benchmark.system.files import content_hash
+from benchmark.system.pickled_names import check_names
 
 HASH_LENGTH = 12
 BATCH = 250

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from benchmark.errors import UsageError
-from benchmark.files import write_atomic
 from benchmark.generation.sheet import MAX_ROWS, _font, _label_width
+from benchmark.system.files import write_atomic
 
 MAX_COLUMNS = 100
 TILE = 64

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from benchmark.data.groups import Group
 from benchmark.errors import DataError
-from benchmark.files import write_json, write_text
 from benchmark.generation.quality import scores
 from benchmark.generation.quality.compare import SetScores, compare, present
 from benchmark.generation.quality.duplicates import Duplicates, find_duplicates
@@ -20,6 +19,7 @@ from benchmark.generation.quality.matching import Index
 from benchmark.generation.quality.text import table
 from benchmark.generation.quality.training import train_extractor
 from benchmark.seeds import numpy_generator
+from benchmark.system.files import write_json, write_text
 
 JSON_NAME, TEXT_NAME = "quality.json", "quality.txt"
 

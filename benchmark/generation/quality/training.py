@@ -11,10 +11,10 @@ from torch.nn import functional
 from benchmark.config import AugmentationConfig, BackboneConfig
 from benchmark.data.augmentation import PaddedImages, pad_images, weak
 from benchmark.errors import DataError
-from benchmark.files import content_hash
 from benchmark.generation.quality.features import NetFeatures
 from benchmark.models import build_backbone
 from benchmark.seeds import numpy_generator, scoped_global_seed, torch_generator
+from benchmark.system.files import content_hash
 
 _HALF = (0.5, 0.5, 0.5)
 

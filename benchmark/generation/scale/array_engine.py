@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 from benchmark.config import NonNegativeInt, PositiveFloat, PositiveInt
-from benchmark.console import say
 from benchmark.errors import BenchError, Interrupted, one_line
 from benchmark.generation.access import CLAIMS, alone, shared
 from benchmark.generation.claims import Claims, Given, blocks
@@ -29,8 +28,9 @@ from benchmark.generation.results import Tail
 from benchmark.generation.scale.extras import need
 from benchmark.generation.scale.following import follow
 from benchmark.generation.scale.worker import Outcome
-from benchmark.interrupts import stop_flag
-from benchmark.progress import Tracker
+from benchmark.system.console import say
+from benchmark.system.interrupts import stop_flag
+from benchmark.system.progress import Tracker
 
 Cluster = Literal["local", "slurm", "debug"]
 Split = Literal["claims", "shards"]

@@ -4,12 +4,12 @@ import queue
 import threading
 from collections.abc import Callable, Iterable, Iterator
 
-from benchmark.console import say
 from benchmark.errors import BenchError
 from benchmark.generation.drawing import stopped
 from benchmark.generation.engines import Order
 from benchmark.generation.scale.worker import Outcome
-from benchmark.interrupts import stop_flag
+from benchmark.system.console import say
+from benchmark.system.interrupts import stop_flag
 
 _POLL_SECONDS = 0.3
 _END = None

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmark.errors import DataError
-from benchmark.files import write_text
 from benchmark.generation.claims import Block
 from benchmark.generation.frames import part_path
 from benchmark.generation.results import PoolRow, rows_in
+from benchmark.system.files import write_text
 
 TRIES = 5
 

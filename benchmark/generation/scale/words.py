@@ -10,7 +10,7 @@ from benchmark.errors import UsageError, nearest, unknown
 from benchmark.generation.engines import HERE, Engine
 from benchmark.generation.scale.array_engine import ArrayEngine, Cluster, Split
 from benchmark.generation.scale.ray_engine import RayEngine
-from benchmark.yaml_text import parse_yaml
+from benchmark.system.yaml_text import parse_yaml
 
 ENGINE = "engine"
 _SLURM = "slurm."

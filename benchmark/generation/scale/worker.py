@@ -11,7 +11,7 @@ from benchmark.generation.fence import Fence
 from benchmark.generation.frames import Frames, Setup, Spending
 from benchmark.generation.results import PoolRow
 from benchmark.generation.scale.notes import Note
-from benchmark.progress import Tracker
+from benchmark.system.progress import Tracker
 
 
 @dataclass(frozen=True)

@@ -11,11 +11,11 @@ from diffusers.training_utils import EMAModel
 from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
 
-from benchmark import checkpoints
 from benchmark.errors import BenchError, IntegrityError, Interrupted, UsageError
 from benchmark.generation.trainer.steps import Loss
-from benchmark.interrupts import StopFlag
-from benchmark.progress import Tracker
+from benchmark.system.interrupts import StopFlag
+from benchmark.system.progress import Tracker
+from benchmark.training import checkpoints
 
 CHECKPOINT_SECONDS = 60.0
 LOG_EVERY = 25

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from benchmark.data.rows import pixels_hash
 from benchmark.errors import IntegrityError, UsageError
-from benchmark.files import content_hash, read_json
 from benchmark.generation.trainer.settings import TrainerConfig
+from benchmark.system.files import content_hash, read_json
 
 FACTS = "fit.json"
 SCHEMA = "fit/1"

@@ -11,9 +11,7 @@ from typing import Any
 
 import torch
 
-from benchmark import environment
 from benchmark.errors import UsageError
-from benchmark.files import write_json
 from benchmark.generation.fitting.cost import CALLS_AN_IMAGE
 from benchmark.generation.pipelines import counted_flops, device_name, pick_device, quiet
 from benchmark.generation.trainer import networks as nets
@@ -33,11 +31,13 @@ from benchmark.generation.trainer.steps import (
     reconstruction_error,
 )
 from benchmark.generation.trainer.tokenizer import build_tokenizer
-from benchmark.half_precision import say_if_slow
-from benchmark.interrupts import stop_flag
-from benchmark.locks import held
-from benchmark.progress import Tracker
+from benchmark.recording import environment
 from benchmark.seeds import derive
+from benchmark.system.files import write_json
+from benchmark.system.interrupts import stop_flag
+from benchmark.system.locks import held
+from benchmark.system.progress import Tracker
+from benchmark.training.half_precision import say_if_slow
 
 WORK = ".fit"
 _VERSIONED = ("torch", "diffusers", "transformers", "safetensors", "numpy")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion import StableDiffusionPipeline
 
-from benchmark.files import sha256_file, write_text
+from benchmark.system.files import sha256_file, write_text
 
 LOG = "training_log.csv"
 Row = tuple[str, int, float, float]

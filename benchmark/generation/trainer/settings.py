@@ -10,7 +10,7 @@ from benchmark.config import NonNegativeFloat, NonNegativeInt, PositiveFloat, Po
 from benchmark.errors import UsageError, unknown
 from benchmark.paths import config_dir
 from benchmark.registry import yaml_names
-from benchmark.yaml_text import read_yaml
+from benchmark.system.yaml_text import read_yaml
 
 DEFAULT = "small32"
 Share = Annotated[float, Ge(0), Le(1)]

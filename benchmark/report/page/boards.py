@@ -3,14 +3,14 @@
 from collections.abc import Sequence
 from typing import Any
 
-from benchmark import stats
-from benchmark.leaderboard import Row, Table
-from benchmark.record_models import TRACKS
+from benchmark.boards.leaderboard import Row, Table
+from benchmark.recording.record_models import TRACKS
 from benchmark.report import tables, text
 from benchmark.report.length import length, title
 from benchmark.report.page import classes, rows
 from benchmark.report.page.details import Details
 from benchmark.report.page.encoding import Strings
+from benchmark.statistics import stats
 
 GLANCE = (
     "Track", "Highest mean", "All", "Does it win?", "Gain", "Images added", "Network calls",

@@ -8,7 +8,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
-from benchmark.leaderboard import Table
+from benchmark.boards.leaderboard import Table
 from benchmark.report.page import boards
 from benchmark.report.page.encoding import script_json
 from benchmark.report.page.payload import payload

@@ -4,14 +4,14 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from benchmark import stats
+from benchmark.boards.leaderboard import Row
 from benchmark.generation.protocols import NEUTRAL
-from benchmark.leaderboard import Row
-from benchmark.metrics import GROUPS
-from benchmark.record_models import Environment, Record
+from benchmark.recording.record_models import Environment, Record
 from benchmark.report import text
 from benchmark.report.page import classes
 from benchmark.report.page.encoding import Shared, Strings, centi, tenths
+from benchmark.statistics import stats
+from benchmark.statistics.metrics import GROUPS
 
 RUN_FIELDS = (
     "seed", "all", "many", "medium", "few", "ece", "train", "created", "code", "machine",

@@ -4,9 +4,9 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from benchmark import stats
-from benchmark.files import canonical_json
 from benchmark.report import text
+from benchmark.statistics import stats
+from benchmark.system.files import canonical_json
 
 # In HTML these end a script or start markup; inside JSON text they are as good escaped.
 _UNSAFE = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"}

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from benchmark.grid_results import GridResult, Place, curves
-from benchmark.leaderboard import Row
+from benchmark.boards.leaderboard import Row
+from benchmark.grid.grid_results import GridResult, Place, curves
 from benchmark.report import grid_page, matrix, text
 from benchmark.report.page.views import (
     CellView,
@@ -13,7 +13,7 @@ from benchmark.report.page.views import (
     PointView,
     ShortView,
 )
-from benchmark.stats import Difference
+from benchmark.statistics.stats import Difference
 
 
 def views(results: Sequence[GridResult]) -> list[GridView]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from benchmark.published import Figure, PublishedRow, PublishedTable, Reading, factors
+from benchmark.boards.published import Figure, PublishedRow, PublishedTable, Reading, factors
 from benchmark.report import text
 from benchmark.report.page.views import PublishedView
 

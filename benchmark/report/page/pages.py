@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmark import published
-from benchmark.grid_results import GridResult
-from benchmark.leaderboard import Table
+from benchmark.boards import published
+from benchmark.boards.leaderboard import Table
+from benchmark.grid.grid_results import GridResult
 from benchmark.report.cited import elsewhere
 from benchmark.report.page import from_grid, from_published, sheets
 from benchmark.report.page.build import render

@@ -6,12 +6,12 @@ Two parts: what is needed at once, and the details, which are parsed when first 
 from collections.abc import Sequence
 from typing import Any
 
-from benchmark.leaderboard import Row, Table
-from benchmark.progress import Tracker
+from benchmark.boards.leaderboard import Row, Table
 from benchmark.report.page import boards, rows
 from benchmark.report.page.details import Details
 from benchmark.report.page.encoding import Shared, Strings, centi
 from benchmark.report.page.views import CellView, CurveView, GridView
+from benchmark.system.progress import Tracker
 
 VERSION = 1
 

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from typing import Any
 
-from benchmark.leaderboard import Row
-from benchmark.metrics import GROUPS
+from benchmark.boards.leaderboard import Row
 from benchmark.report.page.details import Details
 from benchmark.report.page.encoding import Strings, centi, summary, tenths
+from benchmark.statistics.metrics import GROUPS
 
 FIELDS = (
     "label", "hash", "track", "budget", "seeds", "all", "width", "many", "manyWidth", "medium",

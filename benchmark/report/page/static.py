@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from benchmark.leaderboard import Row, Table
+from benchmark.boards.leaderboard import Row, Table
 from benchmark.report import text
 from benchmark.report.page.views import GridView
 

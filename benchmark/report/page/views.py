@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from benchmark.leaderboard import Row
-from benchmark.stats import Difference
+from benchmark.boards.leaderboard import Row
+from benchmark.statistics.stats import Difference
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from itertools import chain, zip_longest
 from typing import TYPE_CHECKING
 
-from benchmark.leaderboard import Row, Table
-from benchmark.record_models import TRACKS, Track
+from benchmark.boards.leaderboard import Row, Table
+from benchmark.recording.record_models import TRACKS, Track
 from benchmark.report import text
 from benchmark.report.plotting.names import names
 from benchmark.report.plotting.style import (

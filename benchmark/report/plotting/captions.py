@@ -2,14 +2,14 @@
 
 from collections.abc import Sequence
 
-from benchmark import stats
-from benchmark.grid_results import GridResult
-from benchmark.grids import cells
-from benchmark.leaderboard import Row, Table
+from benchmark.boards.leaderboard import Row, Table
+from benchmark.grid.grid_results import GridResult
+from benchmark.grid.grids import cells
 from benchmark.report.length import title
 from benchmark.report.plotting.board import Dot
 from benchmark.report.plotting.cost import Point
 from benchmark.report.plotting.names import names
+from benchmark.statistics import stats
 
 COMMAND = "python -m benchmark report plots"
 _MEAN = "mean over seeds with the 95 % Student interval"

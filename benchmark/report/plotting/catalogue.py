@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
+from benchmark.boards.leaderboard import Row, Table, pick
 from benchmark.errors import unknown
-from benchmark.grid_results import GridResult, curves
-from benchmark.leaderboard import Row, Table, pick
+from benchmark.grid.grid_results import GridResult, curves
 from benchmark.report.plotting import board, captions, cost, heat, lines, tail
 
 if TYPE_CHECKING:

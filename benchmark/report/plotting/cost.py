@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from benchmark.leaderboard import Table
-from benchmark.record_models import TRACKS, Track
+from benchmark.boards.leaderboard import Table
+from benchmark.recording.record_models import TRACKS, Track
 from benchmark.report.plotting.names import names
 from benchmark.report.plotting.series import cap
 from benchmark.report.plotting.style import (

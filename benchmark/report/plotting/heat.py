@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from benchmark.grid_results import GridResult
-from benchmark.grids import cells
+from benchmark.grid.grid_results import GridResult
+from benchmark.grid.grids import cells
 from benchmark.report import matrix
 from benchmark.report.plotting.style import PALE, canvas
 

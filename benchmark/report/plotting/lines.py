@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from benchmark.grid_results import X_LABELS, GridResult, curves
+from benchmark.grid.grid_results import X_LABELS, GridResult, curves
 from benchmark.report.plotting.series import MOST_BANDS, Spot, cap, draw_series
 from benchmark.report.plotting.style import (
     GREY,

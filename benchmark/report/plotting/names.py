@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable
 
-from benchmark import grids
-from benchmark.leaderboard import Row
+from benchmark.boards.leaderboard import Row
+from benchmark.grid import grids
 
 
 def names(rows: Iterable[Row]) -> dict[str, str]:

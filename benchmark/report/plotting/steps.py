@@ -10,12 +10,12 @@ from pathlib import Path
 
 from PIL import Image
 
+from benchmark.boards.leaderboard import Row
 from benchmark.generation.quality.pictures import Grid
 from benchmark.generation.stored import StoredPool, read_pool
-from benchmark.grid_results import GridResult, curves
-from benchmark.leaderboard import Row
+from benchmark.grid.grid_results import GridResult, curves
 from benchmark.paths import pool_dir
-from benchmark.record_models import Record
+from benchmark.recording.record_models import Record
 
 MOST_CLASSES = 20
 Pools = Mapping[str, StoredPool]

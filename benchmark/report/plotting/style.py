@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
-from benchmark import stats
 from benchmark.errors import DataError
-from benchmark.stats import Estimate
+from benchmark.statistics import stats
+from benchmark.statistics.stats import Estimate
 
 # Imported when something is drawn: it is an extra, and loads slowly.
 if TYPE_CHECKING:

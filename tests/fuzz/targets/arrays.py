@@ -7,8 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from benchmark import metrics
-from benchmark.arrays import npz_bytes
 from benchmark.data.cards import Card
 from benchmark.data.groups import LT20
 from benchmark.data.rows import Images, ImageTable
@@ -19,6 +17,8 @@ from benchmark.publishing.judged import Hard, load_judged, score
 from benchmark.publishing.output_map import read_map
 from benchmark.publishing.target import Scored, labels_hash
 from benchmark.publishing.target import Target as Rows
+from benchmark.statistics import metrics
+from benchmark.system.arrays import npz_bytes
 from tests.fixtures.records import make_predictions
 from tests.fuzz.kit import Target, file
 

@@ -7,7 +7,6 @@ from contextlib import suppress
 
 from benchmark.data.archives import open_archive
 from benchmark.errors import BenchError
-from benchmark.files import write_sealed
 from benchmark.generation.collections import addresses, fetching, screening, store, urls, web
 from benchmark.generation.collections.collection import Collection
 from benchmark.generation.collections.layouts import list_images
@@ -16,6 +15,7 @@ from benchmark.generation.collections.naming import ClassNames
 from benchmark.generation.collections.rows import Row, decode, encode
 from benchmark.generation.collections.screening import Near, Screen
 from benchmark.generation.collections.tables import read_tables
+from benchmark.system.files import write_sealed
 from tests.fuzz.kit import Target, file, folder
 
 CLASSES = ("cat", "fire truck")

@@ -7,12 +7,15 @@ from contextlib import suppress
 import yaml
 from pydantic import ValidationError
 
-from benchmark import compose, expansion, grids, hydra_words, jobs_file
+from benchmark.experiments import compose, expansion
 from benchmark.generation import prompts
+from benchmark.grid import grids
+from benchmark.launch import jobs_file
 from benchmark.paths import config_dir
 from benchmark.publishing import evaluate_cli, submit_cli
 from benchmark.publishing.submission import Details
 from benchmark.regression.policy import read_policy
+from benchmark.vocabulary import hydra_words
 from tests.conftest import ROOT
 from tests.fuzz.kit import Target, file, folder
 

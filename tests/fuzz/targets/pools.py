@@ -4,7 +4,6 @@ import dataclasses
 import json
 from dataclasses import replace
 
-from benchmark.files import canonical_json, sha256_file
 from benchmark.generation import chat, prompt_writer, results, stored
 from benchmark.generation.chat import Endpoint
 from benchmark.generation.fitting import request
@@ -19,6 +18,7 @@ from benchmark.generation.plan import (
 )  # fmt: skip
 from benchmark.generation.results import PoolRow, Session, Tail
 from benchmark.generation.specs import SPEC, read_spec, spec_values
+from benchmark.system.files import canonical_json, sha256_file
 from tests.fixtures.generation import CLASSES, PROMPTS, Stub, stub_spec
 from tests.fuzz.kit import Target, file, folder
 

@@ -3,14 +3,17 @@
 import json
 from types import SimpleNamespace
 
-from benchmark import estimates, leaderboard, migrations, published, records, status
-from benchmark.files import write_sealed
+from benchmark.boards import leaderboard, published
+from benchmark.estimation import estimates
+from benchmark.experiments import status
 from benchmark.publishing import evaluation, submission
 from benchmark.publishing.evaluation import Evaluation, Subject
 from benchmark.publishing.judged import score
-from benchmark.record_models import PredictionFile
+from benchmark.recording import migrations, records
+from benchmark.recording.record_models import PredictionFile
 from benchmark.regression import accepted
 from benchmark.report import console, csv_table, json_table, latex, markdown
+from benchmark.system.files import write_sealed
 from tests.conftest import ROOT
 from tests.fixtures.records import make_record
 from tests.fuzz.kit import Target, file
@@ -51,7 +54,7 @@ def state(data: bytes) -> None:
 
 
 def search(data: bytes) -> None:
-    from benchmark import trials
+    from benchmark.experiments import trials
 
     trials._stored(file("search.json", data), [SimpleNamespace(hash="abc")])  # type: ignore[list-item]
 

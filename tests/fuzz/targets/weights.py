@@ -10,7 +10,6 @@ import torch
 from PIL import Image
 from safetensors.torch import save
 
-from benchmark import checkpoints
 from benchmark.data.images import decode
 from benchmark.data.streaming import decoding
 from benchmark.generation.fitting import apply
@@ -18,6 +17,7 @@ from benchmark.generation.quality import features
 from benchmark.generation.weights import check_safetensors
 from benchmark.publishing import foreign, weights_file
 from benchmark.publishing.blueprint import Blueprint
+from benchmark.training import checkpoints
 from tests.fuzz.kit import Target, file
 
 NET = {"fc.weight": torch.ones(2, 3), "fc.bias": torch.zeros(2), "n": torch.tensor(3)}

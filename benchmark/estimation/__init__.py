@@ -1,0 +1,1 @@
+"""What runs will take: reckoned from finished ones, or from counted operations."""

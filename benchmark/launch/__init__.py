@@ -1,0 +1,1 @@
+"""Many runs: through launchers of Hydra, or as numbered jobs."""

@@ -1,0 +1,1 @@
+"""Records: their schema, their files, their older forms, and what must agree in a table."""

@@ -1,0 +1,1 @@
+"""Files, locks, processes, terminals and the text of others; knows nothing of experiments."""

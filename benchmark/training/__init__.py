@@ -1,0 +1,1 @@
+"""The loop and what it stands on: optimisers, stages, processes that share a batch, features."""
