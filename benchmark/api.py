@@ -198,7 +198,7 @@ def collect(out: Path = DEFAULT_OUT, records_dir: Path = DEFAULT_RECORDS) -> lis
     Raises:
         IntegrityError: a run's record is broken, or not what was written.
     """
-    from benchmark.integrity import sums
+    from benchmark.recording import sums
 
     copied = []
     for path, found in records.find(out):

@@ -3,7 +3,7 @@
 import difflib
 from collections.abc import Iterable
 
-from benchmark.system.harmless import harmless
+from benchmark.harmless import harmless
 
 _LONGEST = 1000
 

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.errors import UsageError, unknown
+from benchmark.harmless import harmless
 from benchmark.paths import PACKAGE, config_dir
-from benchmark.system.harmless import harmless
 
 COMPONENT_PACKAGES = ("baselines", "synaug")
 BUILT_IN = "built-in"

@@ -52,6 +52,22 @@ def functions(path: Path) -> Iterator[Measured]:
             )
 
 
+def imports(path: Path) -> Iterator[tuple[str, str]]:
+    """Pairs of a file's module and a module that it imports, also within functions.
+
+    Imports for type checkers alone are left out.
+    """
+    user = _module(path)
+    for node in _executed(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from ((user, each.name) for each in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            for each in node.names:
+                inner = ROOT.joinpath(*node.module.split("."), each.name)
+                found = inner.is_dir() or inner.with_suffix(".py").is_file()
+                yield user, f"{node.module}.{each.name}" if found else node.module
+
+
 def undocumented(path: Path) -> list[str]:
     """Public names of a file, the module among them, that have no docstring."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
@@ -60,6 +76,18 @@ def undocumented(path: Path) -> list[str]:
         if public and not ast.get_docstring(node):
             missing.append(f"{path.relative_to(ROOT)}:{node.lineno} {node.name}")
     return missing
+
+
+def _module(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def _executed(node: ast.AST) -> Iterator[ast.AST]:
+    for child in ast.iter_child_nodes(node):
+        if not (isinstance(child, ast.If) and ast.unparse(child.test) == "TYPE_CHECKING"):
+            yield child
+            yield from _executed(child)
 
 
 def _walk(tree: ast.AST, public: bool) -> Iterator[tuple[Function | ast.ClassDef, bool]]:

@@ -10,12 +10,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from benchmark.boards import tail
 from benchmark.boards.leaderboard import Row
 from benchmark.boards.pool_variance import Components, Missing, families
 from benchmark.errors import UsageError
 from benchmark.recording.record_models import Design, Record
 from benchmark.recording.table_key import TableKey, key_of
-from benchmark.statistics import effects, power, stats, tail
+from benchmark.statistics import effects, power, stats
 from benchmark.statistics.effects import Equivalence, Improvement
 from benchmark.statistics.metrics import GROUPS
 from benchmark.statistics.power import Arms

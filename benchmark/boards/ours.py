@@ -10,8 +10,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmark.boards import text
 from benchmark.paths import PACKAGE
-from benchmark.report import text
 
 TABLES = PACKAGE.parent / "leaderboards" / "tables"
 

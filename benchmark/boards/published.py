@@ -12,9 +12,9 @@ from typing import Annotated, Literal, TypeVar
 from pydantic import BaseModel, Field, ValidationError
 
 from benchmark.boards.leaderboard import Row, Table
+from benchmark.boards.length import imbalance
 from benchmark.errors import DataError, IntegrityError
 from benchmark.recording.record_models import Block, Name, PositiveCount, Record, Track
-from benchmark.report.length import imbalance
 from benchmark.statistics import stats
 
 Percent = Annotated[float, Field(ge=0, le=100)]

@@ -27,11 +27,11 @@ from benchmark.generation.protocols import (
     levelled,
 )
 from benchmark.generation.sources import Collected, Drawn
+from benchmark.harmless import is_file_name
 from benchmark.recording import record_models
 from benchmark.seeds import numpy_generator
 from benchmark.stack import Stack
 from benchmark.system.files import content_hash
-from benchmark.system.harmless import is_file_name
 
 TRACKS = {"synthetic": "synthetic", "web": "web", "heldout_real": "oracle", "real": "real"}
 

@@ -21,6 +21,7 @@ from benchmark.identity import describe_component
 from benchmark.recording import environment, record_models
 from benchmark.registry import COMPONENTS
 from benchmark.statistics import metrics
+from benchmark.system import hardware
 from benchmark.training.checkpoints import weights_hash
 from benchmark.training.job import Progress, StagePlan
 from benchmark.vocabulary.words import plumbing_names
@@ -220,4 +221,4 @@ def _peak_memory(device: torch.device) -> int:
 
 
 def _device_name(device: torch.device) -> str:
-    return torch.cuda.get_device_name() if device.type == "cuda" else environment.cpu_name()
+    return torch.cuda.get_device_name() if device.type == "cuda" else hardware.cpu_name()

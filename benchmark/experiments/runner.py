@@ -27,11 +27,11 @@ from benchmark.experiments.record_builder import Outcome, build_record
 from benchmark.experiments.supply import Supplied, check_supply, supply
 from benchmark.experiments.trials import STATE, searched, trials
 from benchmark.generation.budget import label as budget_label
-from benchmark.integrity.sums import SUMS, require, write_sums
 from benchmark.models import build_backbone, check_backbone
-from benchmark.publishing.blueprint import blueprint
-from benchmark.publishing.weights_file import WEIGHTS, write_weights
 from benchmark.recording import record_models, records
+from benchmark.recording.blueprint import blueprint
+from benchmark.recording.sums import SUMS, require, write_sums
+from benchmark.recording.weights_file import WEIGHTS, write_weights
 from benchmark.seeds import scoped_global_seed
 from benchmark.statistics import metrics
 from benchmark.system import locks

@@ -5,7 +5,7 @@ from functools import cache
 from types import NoneType
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
-from benchmark.system.harmless import is_file_name
+from benchmark.harmless import is_file_name
 
 R = TypeVar("R", bound=tuple[Any, ...])
 

@@ -148,8 +148,8 @@ def checked_launcher(words: Sequence[str]) -> tuple[str, ...]:
     found = tuple(launcher_words(words))
     if found:
         # Hydra's grammar is imported with it
-        from benchmark.launch.launchers import chosen, require_installed
         from benchmark.vocabulary.hydra_words import refuse_unsafe
+        from benchmark.vocabulary.launchers import chosen, require_installed
 
         refuse_unsafe(found)
         require_installed(chosen(found))

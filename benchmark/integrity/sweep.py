@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from benchmark.integrity import boards, runs, stored, sums, tensors
+from benchmark.integrity import boards, runs, stored, tensors
 from benchmark.integrity.kinds import Kind, Problem
+from benchmark.recording import sums
 from benchmark.system.locks import holder_of, is_held
 
 AGAIN = "delete the run's folder and run again"

@@ -12,7 +12,7 @@ from safetensors import SafetensorError, deserialize
 
 from benchmark.errors import IntegrityError, one_line
 from benchmark.generation.weights import check_safetensors
-from benchmark.publishing.blueprint import KEY, Blueprint
+from benchmark.recording.blueprint import KEY, Blueprint
 
 _FETCH = "run again with on_existing=rerun, or export again"
 _NUMPY = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "I64": "<i8", "I32": "<i4", "I16": "<i2",

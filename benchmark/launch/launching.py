@@ -20,9 +20,9 @@ from omegaconf import DictConfig, OmegaConf
 
 from benchmark import errors
 from benchmark.experiments import compose
-from benchmark.launch.launchers import LAUNCHERS, chosen
-from benchmark.recording.environment import cores
 from benchmark.system.console import say
+from benchmark.system.hardware import cores
+from benchmark.vocabulary.launchers import LAUNCHERS, chosen
 
 if TYPE_CHECKING:
     from benchmark.recording.records import Record

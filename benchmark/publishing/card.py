@@ -7,12 +7,12 @@ import jinja2
 from huggingface_hub import EvalResult, ModelCardData
 from markupsafe import Markup
 
+from benchmark.boards import text
 from benchmark.data.cards import Card
 from benchmark.errors import BenchError
-from benchmark.publishing.blueprint import Blueprint
 from benchmark.publishing.target import dataset_of
+from benchmark.recording.blueprint import Blueprint
 from benchmark.recording.record_models import Record
-from benchmark.report import text
 from benchmark.statistics.metrics import GROUPS
 
 TEMPLATE = "model_card.md.j2"

@@ -7,12 +7,12 @@ from benchmark.config import RecipeConfig, parse
 from benchmark.errors import BenchError, DataError
 from benchmark.experiments.compose import quiet_libraries, settings
 from benchmark.experiments.experiment import Experiment, resolve
-from benchmark.publishing.blueprint import Blueprint, blueprint
 from benchmark.publishing.findings import Finding, judged
 from benchmark.publishing.network import read_network, stack_of, stand_in
-from benchmark.publishing.weights_file import WEIGHTS
 from benchmark.recording import records
+from benchmark.recording.blueprint import Blueprint, blueprint
 from benchmark.recording.record_models import Record
+from benchmark.recording.weights_file import WEIGHTS
 from benchmark.stack import Stack
 from benchmark.training.job import plan_stages
 

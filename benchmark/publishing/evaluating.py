@@ -22,9 +22,9 @@ from benchmark.publishing.network import read_network
 from benchmark.publishing.output_map import read_map
 from benchmark.publishing.showing import Device, Resize, Shown, score_network
 from benchmark.publishing.target import RowsName, Scored, load_rows
-from benchmark.publishing.weights_file import find_weights
 from benchmark.recording import records
 from benchmark.recording.record_models import PredictionFile
+from benchmark.recording.weights_file import find_weights
 from benchmark.system.files import sha256_file
 from benchmark.training import evaluate
 

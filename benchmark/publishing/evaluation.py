@@ -6,11 +6,11 @@ from typing import Literal
 from pydantic import ConfigDict, Field
 
 from benchmark import __version__
+from benchmark.boards import text
 from benchmark.publishing.block_files import dumps, load_model
 from benchmark.publishing.judged import Judged, Scores, save_judged
 from benchmark.publishing.target import Target
 from benchmark.recording.record_models import Block, Name, PositiveCount, PredictionFile, Sha256
-from benchmark.report import text
 from benchmark.statistics.metrics import GROUPS
 from benchmark.system.files import sha256_file, write_text
 from benchmark.vocabulary.listing import table

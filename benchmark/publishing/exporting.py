@@ -10,17 +10,17 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmark.boards.text import slug
 from benchmark.errors import DataError, IntegrityError, UsageError
-from benchmark.publishing.blueprint import Blueprint
 from benchmark.publishing.card import render_card
 from benchmark.publishing.evaluating import EvaluateConfig, evaluate_folder
 from benchmark.publishing.findings import failed
 from benchmark.publishing.network import read_network
 from benchmark.publishing.record_checks import check_record
-from benchmark.publishing.weights_file import EXPORTED, find_weights
 from benchmark.recording import records
+from benchmark.recording.blueprint import Blueprint
 from benchmark.recording.record_models import Record
-from benchmark.report.text import slug
+from benchmark.recording.weights_file import EXPORTED, find_weights
 from benchmark.statistics import metrics
 from benchmark.statistics.metrics import Predictions
 from benchmark.system.files import layout_json, write_bytes, write_text

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from benchmark.errors import DataError, IntegrityError, UsageError, one_line, unknown
 from benchmark.generation.weights import reach_hub
-from benchmark.publishing.weights_file import read_tensors
+from benchmark.recording.weights_file import read_tensors
 from benchmark.registry import BACKBONES
 from benchmark.system.pickled_names import check_names
 

@@ -16,8 +16,8 @@ from benchmark.data.batches import TrainSet
 from benchmark.errors import BenchError, IntegrityError, UsageError, one_line
 from benchmark.experiments.untrained import untrained
 from benchmark.models import NOT_BUILT_WITH
-from benchmark.publishing.blueprint import Blueprint
-from benchmark.publishing.weights_file import blueprint_in, read_tensors
+from benchmark.recording.blueprint import Blueprint
+from benchmark.recording.weights_file import blueprint_in, read_tensors
 from benchmark.registry import COMPONENTS
 from benchmark.stack import Stack
 from benchmark.training.checkpoints import weights_hash

@@ -4,17 +4,17 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from benchmark.errors import BenchError, IntegrityError
+from benchmark.harmless import is_file_name
 from benchmark.publishing.findings import Finding, judged, warned
 from benchmark.publishing.judged import Judged, differences, load_judged, score
 from benchmark.publishing.plausible import look_at, predicted_hash
 from benchmark.publishing.submission import Submission, Submitted, load, others
 from benchmark.publishing.target import Target, at_hand, labels_hash
 from benchmark.recording import records
+from benchmark.recording.checking import RECORDS
 from benchmark.recording.record_models import Record
 from benchmark.statistics import metrics, stats
 from benchmark.system.files import sha256_file
-from benchmark.system.harmless import is_file_name
-from benchmark.verbs.checking import RECORDS
 
 
 def check_submission(

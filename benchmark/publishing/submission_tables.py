@@ -4,9 +4,9 @@ from collections.abc import Iterable, Sequence
 from itertools import groupby
 from pathlib import Path
 
+from benchmark.boards import text
 from benchmark.publishing.submission import SUBMISSIONS, Submission, read_all
 from benchmark.recording.record_models import TRACKS
-from benchmark.report import text
 from benchmark.statistics import stats
 from benchmark.statistics.metrics import GROUPS
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from benchmark.boards.text import slug
 from benchmark.errors import IntegrityError, UsageError
 from benchmark.publishing import evaluation
 from benchmark.publishing.block_files import dumps
@@ -12,7 +13,6 @@ from benchmark.publishing.judged import load_judged
 from benchmark.publishing.plausible import predicted_hash
 from benchmark.publishing.submission import FILE, Details, Submission, Submitted, apart
 from benchmark.recording.record_models import PredictionFile
-from benchmark.report.text import slug
 from benchmark.system.files import sha256_file, write_bytes, write_text
 
 

@@ -9,10 +9,10 @@ from typing import Any
 from benchmark import api
 from benchmark.data.groups import GE100, LE20, LT20, assign, scaled
 from benchmark.errors import UsageError
+from benchmark.recording.checking import check_records
 from benchmark.recording.record_models import Record
 from benchmark.regression import accepted
 from benchmark.regression.samples import alike, read_runs
-from benchmark.verbs.checking import check_records
 
 BOARDS = Path("leaderboards")
 

@@ -21,8 +21,8 @@ from PIL import Image
 from benchmark.config import PositiveInt, parse
 from benchmark.errors import BenchError
 from benchmark.paths import CACHE_VARIABLE
-from benchmark.recording.environment import version
 from benchmark.regression.golden import GOLDEN, golden, key, one_thread, unlike, unlike_losses
+from benchmark.system.hardware import version
 from benchmark.tiny import Watch
 
 WORDS, RUNS = GOLDEN / "runs.yaml", GOLDEN / "runs.json"

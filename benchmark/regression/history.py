@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
 
+from benchmark.boards.text import percent
 from benchmark.regression.accept import drift
 from benchmark.regression.accepted import Accepted, log_path, read_log
 from benchmark.regression.policy import METRICS, SIGNS, Policy
-from benchmark.report.text import percent
 from benchmark.vocabulary.listing import table
 
 HEAD = ("experiment", "data", "accepted", "seeds", *METRICS, "all since the first", "reason")

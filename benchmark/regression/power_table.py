@@ -4,11 +4,11 @@ import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from benchmark.boards.text import percent
 from benchmark.regression.policy import METRICS, Metric, Policy
 from benchmark.regression.samples import Runs, pick, read_runs
 from benchmark.regression.variance import Spread, moderated
 from benchmark.regression.verdicts import spread_of
-from benchmark.report.text import percent
 from benchmark.statistics import power
 from benchmark.statistics.power import Arms
 from benchmark.vocabulary.listing import table

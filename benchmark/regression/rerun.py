@@ -7,12 +7,12 @@ from pathlib import Path
 from benchmark.errors import BenchError, UsageError
 from benchmark.paths import PACKAGE
 from benchmark.recording import records
-from benchmark.recording.environment import code_state
 from benchmark.recording.record_models import Record
 from benchmark.regression.policy import Policy
 from benchmark.regression.samples import Runs, pick
 from benchmark.statistics.stats import MIN_SEEDS
 from benchmark.system.console import say
+from benchmark.system.hardware import code_state
 
 
 @dataclass(frozen=True)

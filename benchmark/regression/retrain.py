@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmark.boards.text import percent
 from benchmark.errors import BenchError, DataError, Inconclusive
 from benchmark.regression import commands, verdicts
 from benchmark.regression.policy import Policy
@@ -17,7 +18,6 @@ from benchmark.regression.samples import (
     read_runs,
 )
 from benchmark.regression.verdicts import Compared
-from benchmark.report.text import percent
 from benchmark.vocabulary.listing import table
 
 HEAD = ("experiment", "data", "metric", "before", "now", "change", "bounds", "margin", "compared",

@@ -7,11 +7,11 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+from benchmark.boards import text
 from benchmark.boards.across import Across, across
 from benchmark.boards.leaderboard import Row, Table
+from benchmark.boards.length import title
 from benchmark.recording.record_models import TRACKS, Track
-from benchmark.report import text
-from benchmark.report.length import title
 from benchmark.report.markdown import REPORT_COMMAND
 from benchmark.report.tables import file_stem
 from benchmark.statistics import stats

@@ -7,6 +7,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from benchmark.boards import text
 from benchmark.boards.leaderboard import rows_of
 from benchmark.errors import BenchError
 from benchmark.grid.advice import Advice, advise
@@ -16,7 +17,6 @@ from benchmark.grid.grid_status import Standing, by_reason, command, plan_comman
 from benchmark.grid.grids import Cell
 from benchmark.recording import records
 from benchmark.recording.record_models import Record
-from benchmark.report import text
 from benchmark.report.advice_text import about_tail, answer, how_sure
 from benchmark.statistics import metrics, stats
 from benchmark.system.console import duration

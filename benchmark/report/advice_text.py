@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from benchmark.boards import text
 from benchmark.grid.advice import Advice
 from benchmark.grid.candidates import Candidate
-from benchmark.report import text
 from benchmark.statistics import stats
 
 

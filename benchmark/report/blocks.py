@@ -8,8 +8,8 @@ step), ``<!-- supplies of DATASET: label; ... -->`` (accuracy beside cost) or ``
 import re
 from collections.abc import Iterable
 
+from benchmark.boards import text
 from benchmark.recording.record_models import Record
-from benchmark.report import text
 from benchmark.report.chain import chain_table
 from benchmark.report.columns import COLUMNS
 from benchmark.report.supplies import supply_table

@@ -3,11 +3,11 @@
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
+from benchmark.boards import text
 from benchmark.boards.leaderboard import Row, distinct, pick, rows_of
 from benchmark.errors import UsageError
 from benchmark.recording.record_models import Record
 from benchmark.recording.table_key import key_of
-from benchmark.report import text
 from benchmark.statistics import stats
 
 

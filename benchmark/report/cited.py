@@ -8,10 +8,10 @@ any other form stay on the page of methods. Imports no component.
 import re
 from typing import Any
 
+from benchmark.boards import text
 from benchmark.boards.published import Figure, PublishedRow, PublishedTable
 from benchmark.errors import unknown
 from benchmark.registry import BUILT_IN, COMPONENTS
-from benchmark.report import text
 from benchmark.vocabulary.source import read_class, sections
 
 NAME = "Elsewhere"

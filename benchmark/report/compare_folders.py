@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from benchmark.boards import text
 from benchmark.boards.comparison import Comparison, Metric, compare
 from benchmark.boards.leaderboard import Row
 from benchmark.errors import UsageError
-from benchmark.report import text
 from benchmark.report.compare_text import WIDTH, p_text
 from benchmark.statistics import stats
 from benchmark.vocabulary.listing import table

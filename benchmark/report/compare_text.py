@@ -3,15 +3,15 @@
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 
+from benchmark.boards import text
 from benchmark.boards.comparison import LOWER_IS_BETTER, Comparison, Metric, Outcome, Outlook
 from benchmark.boards.leaderboard import Row
 from benchmark.boards.pool_variance import Components, Missing
+from benchmark.boards.tail import Gain
 from benchmark.grid.grid_status import command
-from benchmark.report import text
 from benchmark.statistics import stats
 from benchmark.statistics.effects import Improvement
 from benchmark.statistics.power import POWER
-from benchmark.statistics.tail import Gain
 from benchmark.vocabulary.listing import table
 
 WIDTH = 80

@@ -8,12 +8,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from benchmark.boards import text
+from benchmark.boards.length import title
 from benchmark.errors import unknown
+from benchmark.harmless import harmless
 from benchmark.recording.record_models import Record
-from benchmark.report import text
-from benchmark.report.length import title
 from benchmark.system.console import duration
-from benchmark.system.harmless import harmless
 
 # Not imported when run: a run prints its table without loading scipy.
 if TYPE_CHECKING:

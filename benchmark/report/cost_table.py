@@ -1,8 +1,9 @@
 """What the added images of a leaderboard cost, beside it as Markdown and CSV."""
 
+from benchmark.boards import text
 from benchmark.boards.leaderboard import Row, Table
 from benchmark.boards.spending import pool_totals
-from benchmark.report import csv_table, markdown, text
+from benchmark.report import csv_table, markdown
 
 HEADER = (
     "dataset", "protocol", "budget_rule", "track", "method", "budget", "seeds", "accuracy",

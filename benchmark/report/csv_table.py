@@ -5,9 +5,9 @@ import io
 import re
 from collections.abc import Iterable, Sequence
 
+from benchmark.boards import text
 from benchmark.boards.leaderboard import Row, Table
-from benchmark.report import text
-from benchmark.system.harmless import harmless
+from benchmark.harmless import harmless
 
 HEADER = (
     "dataset", "protocol", "recipe", "steps_rule", "backbone", "track", "method", "budget",

@@ -3,11 +3,12 @@
 import math
 from collections.abc import Sequence
 
+from benchmark.boards import text
 from benchmark.boards.leaderboard import Row
 from benchmark.boards.pool_variance import Components, families
 from benchmark.grid.grid_results import Curve, GridResult, Place, curves
 from benchmark.grid.grids import cells
-from benchmark.report import csv_table, matrix, text
+from benchmark.report import csv_table, matrix
 from benchmark.statistics import stats
 from benchmark.statistics.stats import Difference
 

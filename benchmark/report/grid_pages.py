@@ -3,9 +3,10 @@
 from collections.abc import Iterable
 from pathlib import Path
 
+from benchmark.boards import text
 from benchmark.grid.grid_results import GridResult
 from benchmark.grid.grids import cells
-from benchmark.report import grid_page, text
+from benchmark.report import grid_page
 
 FOLDER = Path("leaderboards/ablations")
 INDEX = "README.md"

@@ -7,13 +7,14 @@ each key of a row is.
 from collections.abc import Sequence
 from typing import Any
 
+from benchmark.boards import tail
 from benchmark.boards.leaderboard import Row, Table
+from benchmark.boards.length import imbalance, title
 from benchmark.boards.spending import Spent
 from benchmark.recording.record_models import Record
 from benchmark.report.columns import COLUMNS
-from benchmark.report.length import imbalance, title
 from benchmark.report.markdown import RANK_TESTS, REFERENCE_TESTS, REPORT_COMMAND
-from benchmark.statistics import effects, stats, tail
+from benchmark.statistics import effects, stats
 from benchmark.statistics.metrics import GROUPS
 from benchmark.statistics.stats import Difference
 from benchmark.system.files import layout_json

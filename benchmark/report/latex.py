@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from itertools import groupby
 
+from benchmark.boards import text
 from benchmark.boards.leaderboard import Row, Table
-from benchmark.report import text
-from benchmark.report.length import title
+from benchmark.boards.length import title
+from benchmark.harmless import harmless
 from benchmark.report.markdown import RANK_TESTS, REFERENCE_TESTS, REPORT_COMMAND
 from benchmark.statistics import stats
 from benchmark.statistics.stats import Difference, Estimate
-from benchmark.system.harmless import harmless
 
 _SPECIAL = {
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "_": r"\_", "%": r"\%", "&": r"\&",

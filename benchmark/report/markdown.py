@@ -2,10 +2,10 @@
 
 from collections.abc import Iterable, Sequence
 
+from benchmark.boards import text
 from benchmark.boards.leaderboard import Row, Table
+from benchmark.boards.length import title
 from benchmark.recording.record_models import Design
-from benchmark.report import text
-from benchmark.report.length import title
 from benchmark.statistics import stats
 
 REPORT_COMMAND = "python -m benchmark report"

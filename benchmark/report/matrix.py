@@ -7,8 +7,8 @@ data were balanced; so every cell is compared with the plain algorithm on the sa
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from benchmark.boards import text
 from benchmark.grid.grid_results import GridResult
-from benchmark.report import text
 from benchmark.statistics import stats
 from benchmark.statistics.stats import Difference
 

@@ -8,11 +8,11 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from benchmark.boards import text
 from benchmark.boards.ours import Ours, ours, read_ours
 from benchmark.identity import presets, shipped_settings
 from benchmark.paths import PACKAGE, config_dir
 from benchmark.registry import BUILT_IN, COMPONENTS, Entry
-from benchmark.report import text
 from benchmark.report.markdown import REPORT_COMMAND
 from benchmark.vocabulary.presets import Preset, word
 from benchmark.vocabulary.source import (

@@ -10,7 +10,9 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from benchmark.boards import text
 from benchmark.boards.leaderboard import Table
+from benchmark.boards.length import length
 from benchmark.boards.published import (
     Beside,
     Figure,
@@ -21,10 +23,9 @@ from benchmark.boards.published import (
     factors,
     load,
 )
-from benchmark.report import csv_table, text
+from benchmark.report import csv_table
 from benchmark.report.cited import NOT_STATED, citation_of, cite, elsewhere
 from benchmark.report.json_table import share
-from benchmark.report.length import length
 from benchmark.report.markdown import REPORT_COMMAND
 from benchmark.report.tables import file_stem
 from benchmark.statistics import stats

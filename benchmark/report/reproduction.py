@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmark.boards import text
 from benchmark.boards.leaderboard import Table
-from benchmark.report import csv_table, text
+from benchmark.boards.length import length
+from benchmark.report import csv_table
 from benchmark.report.json_table import share
-from benchmark.report.length import length
 from benchmark.report.markdown import REPORT_COMMAND
 from benchmark.report.reproduction_bands import (
     Band,

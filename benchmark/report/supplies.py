@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable, Sequence
 
+from benchmark.boards import text
 from benchmark.boards.leaderboard import Row, distinct, pick, rows_of
 from benchmark.recording.record_models import Record
-from benchmark.report import text
 from benchmark.report.chain import check_comparable
 from benchmark.statistics import stats
 

@@ -3,12 +3,13 @@
 import re
 from pathlib import Path
 
+from benchmark.boards import text
 from benchmark.boards.leaderboard import Table, build
+from benchmark.boards.length import budget_rule, imbalance_factor
 from benchmark.errors import IntegrityError
 from benchmark.recording import records
 from benchmark.recording.record_models import Record
-from benchmark.report import cost_table, csv_table, json_table, latex, markdown, text
-from benchmark.report.length import budget_rule, imbalance_factor
+from benchmark.report import cost_table, csv_table, json_table, latex, markdown
 from benchmark.report.verified import recomputed
 from benchmark.system.files import has_text, write_text
 from benchmark.system.progress import Tracker

@@ -2,7 +2,7 @@
 
 import sys
 
-from benchmark.system.harmless import harmless
+from benchmark.harmless import harmless
 
 
 def say(topic: str, text: str) -> None:

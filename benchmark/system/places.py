@@ -6,7 +6,7 @@ Networks of this size gain more from several seeds at once than from several thr
 import os
 from collections.abc import Mapping
 
-from benchmark.recording.environment import ask, cores
+from benchmark.system.hardware import ask, cores
 
 THREADS, DEVICES = "OMP_NUM_THREADS", "CUDA_VISIBLE_DEVICES"
 

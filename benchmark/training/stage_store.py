@@ -19,10 +19,10 @@ from benchmark.component import Component, Net, Stage
 from benchmark.errors import IntegrityError, StorageError
 from benchmark.identity import describe_component, plain
 from benchmark.paths import cache_root
-from benchmark.recording.environment import cpu_name
 from benchmark.stack import Stack
 from benchmark.system.console import say
 from benchmark.system.files import content_hash
+from benchmark.system.hardware import cpu_name
 from benchmark.training import checkpoints
 from benchmark.training.fingerprint import source_hash
 from benchmark.training.job import Job, SharedStages, StagePlan

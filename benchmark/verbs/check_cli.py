@@ -71,7 +71,7 @@ def _no_kind(what: str, where: str) -> UsageError:
 
 
 def _check_records(given: Path | None) -> int:
-    from benchmark.verbs.checking import RECORDS, check_records
+    from benchmark.recording.checking import RECORDS, check_records
 
     folder = given or RECORDS
     found = check_records(folder)
@@ -88,7 +88,7 @@ def _check_records(given: Path | None) -> int:
 
 
 def _check_component(target: str, words: Sequence[str]) -> int:
-    from benchmark.verbs.checking import check_component
+    from benchmark.verbs.component_check import check_component
     from benchmark.vocabulary.listing import table, terminal_width
 
     results = check_component(target, words)

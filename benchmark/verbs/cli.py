@@ -59,7 +59,7 @@ def _run(args: Sequence[str]) -> int:
         return 0
     # a grid that is complete needs no torch, which the app imports
     if any(word.startswith("grid=") for word in args):
-        from benchmark.grid.grid_jobs import run_grid
+        from benchmark.launch.grid_jobs import run_grid
 
         return run_grid(args)
     from benchmark.verbs.finished import finished

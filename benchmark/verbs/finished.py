@@ -29,8 +29,8 @@ def finished(words: Sequence[str]) -> "Record | None":
     found = _folder(words)
     if found is None or not (found / RECORD).is_file():
         return None
-    from benchmark.integrity.sums import require
     from benchmark.recording import records
+    from benchmark.recording.sums import require
     from benchmark.system.console import say
 
     path = found / RECORD

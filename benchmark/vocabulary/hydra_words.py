@@ -22,7 +22,7 @@ from hydra.core.override_parser.types import (
 from hydra.errors import HydraException
 
 from benchmark.errors import UsageError, unknown
-from benchmark.launch.launchers import LAUNCHERS
+from benchmark.vocabulary.launchers import LAUNCHERS
 
 LAUNCHER_GROUP, LAUNCHER = "hydra/launcher", "hydra.launcher"
 # the parser takes seconds beyond; a list of a thousand counts has 5,000 characters

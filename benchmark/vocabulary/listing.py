@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmark.errors import unknown
+from benchmark.harmless import harmless
 from benchmark.paths import PACKAGE, config_dir
 from benchmark.registry import (
     BACKBONES,
@@ -19,7 +20,6 @@ from benchmark.registry import (
     Registry,
     yaml_names,
 )
-from benchmark.system.harmless import harmless
 from benchmark.vocabulary.source import yaml_head
 
 PLUGIN_GROUPS = {

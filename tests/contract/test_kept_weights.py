@@ -11,7 +11,7 @@ from benchmark import tiny
 from benchmark.identity import shipped_settings
 from benchmark.pairs import built_in_pieces
 from benchmark.publishing.network import read_network
-from benchmark.publishing.weights_file import WEIGHTS, write_weights
+from benchmark.recording.weights_file import WEIGHTS, write_weights
 from benchmark.registry import COMPONENTS
 from benchmark.tiny import Piece
 from benchmark.training import evaluate

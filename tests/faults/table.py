@@ -5,7 +5,7 @@ python -m tests.faults.table        write the page
 
 from pathlib import Path
 
-from benchmark.report.text import code, markdown_table
+from benchmark.boards.text import code, markdown_table
 from benchmark.system.files import write_text
 from tests.faults.rows import ROWS
 from tests.fixtures.damage import FILES

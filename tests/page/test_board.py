@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import expect
 
-from benchmark.report import text
+from benchmark.boards import text
 from tests.page import sample
 from tests.page.browser import until
 from tests.page.conftest import Open

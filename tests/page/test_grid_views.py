@@ -2,10 +2,10 @@
 
 from typing import Any
 
+from benchmark.boards import text
 from benchmark.boards.leaderboard import Row, rows_of
 from benchmark.grid.grid_results import GridResult, Missing
 from benchmark.grid.grids import Cell, Grid
-from benchmark.report import text
 from benchmark.report.page import from_grid
 from benchmark.report.page.payload import payload
 from tests.page import sample

@@ -11,17 +11,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from benchmark.boards import tail, text
 from benchmark.boards.leaderboard import build, rows_of
 from benchmark.boards.published import PublishedTable, Reading
 from benchmark.errors import IntegrityError
-from benchmark.report import text
 from benchmark.report.page import boards, classes, from_published, pages, rows, sheets
 from benchmark.report.page.build import ASSETS, render
 from benchmark.report.page.details import RUN_FIELDS, Details, facts
 from benchmark.report.page.encoding import Shared, Strings, centi, tenths
 from benchmark.report.page.payload import payload
 from benchmark.report.page.static import grid_lines
-from benchmark.statistics import tail
 from tests.fixtures.records import make_record
 from tests.page import sample
 

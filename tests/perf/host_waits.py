@@ -22,11 +22,11 @@ from torch.overrides import TorchFunctionMode
 from torch.utils import _pytree as pytree
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from benchmark.boards.text import escape, markdown_table
 from benchmark.data.augmentation import PaddedImages
 from benchmark.data.batches import TrainSet
 from benchmark.experiments.compose import settings
 from benchmark.registry import COMPONENTS
-from benchmark.report.text import escape, markdown_table
 from benchmark.stack import Stack
 from benchmark.tiny import tiny_job, tiny_recipe
 from benchmark.training.job import Job, Progress, plan_stages

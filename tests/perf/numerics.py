@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmark import api
-from benchmark.report.text import difference, estimate, markdown_table, number
+from benchmark.boards.text import difference, estimate, markdown_table, number
 from benchmark.statistics import stats
 
 Values = dict[int, float]

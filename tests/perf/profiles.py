@@ -11,9 +11,9 @@ from pathlib import Path
 import torch
 from torch.profiler import ProfilerActivity, profile
 
+from benchmark.boards.text import markdown_table, number
 from benchmark.generation.frames import Materials
 from benchmark.generation.pool import Pool
-from benchmark.report.text import markdown_table, number
 from tests.perf import drawing_overhead, evaluation_speed
 from tests.perf.input_share import SuiteLoop, cifar_rows
 

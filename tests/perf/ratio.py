@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from benchmark.report.text import escape, markdown_table, number
+from benchmark.boards.text import escape, markdown_table, number
 
 HEADER = ["what", "ratio", "rounds", "goal", "note"]
 

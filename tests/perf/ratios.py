@@ -18,9 +18,9 @@ from pathlib import Path
 
 import torch
 
-from benchmark.recording.environment import cpu_name
-from benchmark.report.text import escape, markdown_table, number
+from benchmark.boards.text import escape, markdown_table, number
 from benchmark.system.files import write_text
+from benchmark.system.hardware import cpu_name
 from benchmark.training.half_precision import half_ratio
 from tests.perf import drawing_overhead, evaluation_speed, training_speed
 from tests.perf.input_share import measure

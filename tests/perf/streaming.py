@@ -27,6 +27,7 @@ from torchvision import transforms
 from torchvision.io import ImageReadMode, decode_jpeg, read_file
 from torchvision.transforms import v2
 
+from benchmark.boards.text import markdown_table
 from benchmark.config import AugmentationConfig
 from benchmark.data.augmentation import Asked
 from benchmark.data.batches import Part, TrainSet, train_set
@@ -36,7 +37,6 @@ from benchmark.data.random_changes import random_boxes, random_flip
 from benchmark.data.rows import ImageTable
 from benchmark.data.sets.folder import Folder
 from benchmark.data.streaming.decoding import cropped
-from benchmark.report.text import markdown_table
 from tests.fixtures.pictures import encoded, photograph
 
 RESIZED = AugmentationConfig(pad=0, flip=0.5, crop="resized")

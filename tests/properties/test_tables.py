@@ -9,13 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from benchmark.boards import text
 from benchmark.boards.leaderboard import build
 from benchmark.errors import UsageError
 from benchmark.grid import grids
 from benchmark.grid.grid_run import _listed
-from benchmark.report import csv_table, json_table, latex, markdown, text
+from benchmark.harmless import harmless
+from benchmark.report import csv_table, json_table, latex, markdown
 from benchmark.system.console import duration
-from benchmark.system.harmless import harmless
 from benchmark.vocabulary.listing import table
 from tests.fixtures.boards import runs
 from tests.properties.amount import examples

@@ -242,7 +242,7 @@ def _some(names: Sequence[str]) -> str:
 
 def tier1(fault: Fault) -> str:
     """What the committed records say with a fault in place; tables are not rebuilt."""
-    from benchmark.verbs.checking import check_records
+    from benchmark.recording.checking import check_records
 
     with fault.plant():
         lines = [*check_records(BOARDS).problems, *_inconsistent(BOARDS)]

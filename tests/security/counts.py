@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from benchmark.report.text import markdown_table
+from benchmark.boards.text import markdown_table
 from tests.security import (
     test_archives,
     test_downloads,

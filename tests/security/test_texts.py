@@ -15,14 +15,15 @@ from markdown_it import MarkdownIt
 from rich.console import Console
 
 from benchmark import identity
+from benchmark.boards import text
 from benchmark.boards.leaderboard import Table, build
 from benchmark.errors import IntegrityError, unknown
 from benchmark.generation.collections.naming import class_folder
-from benchmark.report import csv_table, latex, tables, text
+from benchmark.harmless import harmless, is_file_name
+from benchmark.report import csv_table, latex, tables
 from benchmark.report.console import board_table, console_table
 from benchmark.report.page.build import render as render_page
 from benchmark.system import console
-from benchmark.system.harmless import harmless, is_file_name
 from benchmark.vocabulary.listing import table as listing_table
 from tests.fixtures.boards import runs
 from tests.security.cases import Case, each

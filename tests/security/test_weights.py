@@ -19,7 +19,7 @@ from benchmark.generation import weights
 from benchmark.generation.diffusers_config import DiffusersConfig
 from benchmark.models import build_backbone
 from benchmark.publishing.foreign import create, load_checkpoint, read_state
-from benchmark.publishing.weights_file import read_tensors
+from benchmark.recording.weights_file import read_tensors
 from benchmark.training import checkpoints
 from tests.security.cases import MARK, Case, Runs, each, files_below, outcome_of
 

@@ -7,11 +7,11 @@ import pytest
 import yaml
 
 from benchmark.errors import BenchError
-from benchmark.launch.launchers import LAUNCHERS as INSTALLABLE
 from benchmark.publishing.submit_cli import _read
 from benchmark.system.yaml_text import parse_yaml
 from benchmark.verbs import cli
 from benchmark.vocabulary.hydra_words import LAUNCHERS, parse, refuse_unsafe
+from benchmark.vocabulary.launchers import LAUNCHERS as INSTALLABLE
 from tests.security.cases import MARK, Case, each, files_below, outcome_of
 
 NO_HYDRA, NO_CALL, NO_PACKAGE = "no setting of Hydra", "a call of a resolver", "without a package"

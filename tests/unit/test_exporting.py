@@ -12,15 +12,15 @@ from safetensors.torch import load_file, save_file
 
 from benchmark import api
 from benchmark.errors import DataError, IntegrityError, UsageError
-from benchmark.publishing.blueprint import KEY, Blueprint
 from benchmark.publishing.deep_checks import check_deep
 from benchmark.publishing.evaluating import EvaluateConfig, evaluate_folder
 from benchmark.publishing.exporting import compare, config_of, export
 from benchmark.publishing.findings import Finding, failed
 from benchmark.publishing.network import read_network
-from benchmark.publishing.weights_file import EXPORTED, WEIGHTS, read_tensors
 from benchmark.recording import records
+from benchmark.recording.blueprint import KEY, Blueprint
 from benchmark.recording.records import Record
+from benchmark.recording.weights_file import EXPORTED, WEIGHTS, read_tensors
 from benchmark.statistics import metrics
 from benchmark.verbs import cli
 

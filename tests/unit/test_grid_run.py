@@ -7,8 +7,8 @@ import pytest
 from benchmark.errors import UsageError
 from benchmark.experiments.expansion import Expansions, Refused
 from benchmark.grid import grids
-from benchmark.grid.grid_jobs import worker_words
 from benchmark.grid.grid_run import Plan, is_grid, merged, plan, read, science
+from benchmark.launch.grid_jobs import worker_words
 from tests.fixtures.grids import make_grid, make_plan
 
 TWO = ("grid=table2", "rows=CE,a")

@@ -8,12 +8,13 @@ import pytest
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
+from benchmark.boards import text
 from benchmark.boards.leaderboard import build
 from benchmark.boards.ours import Ours, ours, read_ours
 from benchmark.identity import presets
 from benchmark.recording.record_models import Record
 from benchmark.registry import BUILT_IN, COMPONENTS, yaml_names
-from benchmark.report import method_pages, tables, text
+from benchmark.report import method_pages, tables
 from benchmark.report.method_pages import FAMILIES, SECTIONS, family, prose, render
 from benchmark.verbs.show import show
 from benchmark.vocabulary.source import read_class, sections

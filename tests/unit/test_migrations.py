@@ -8,10 +8,9 @@ from typing import Any
 import pytest
 
 from benchmark.errors import IntegrityError
-from benchmark.recording import migrations, records
+from benchmark.recording import checking, migrations, records
 from benchmark.recording.migrations import MIGRATIONS, NEWEST, form_of, migrate
 from benchmark.recording.record_models import SCHEMA
-from benchmark.verbs import checking
 from tests.fixtures.records import make_record
 
 # a record of the first leaderboard, as it was committed

@@ -11,9 +11,9 @@ from torch import nn
 from benchmark import tiny
 from benchmark.errors import DataError, IntegrityError, UsageError
 from benchmark.publishing import network
-from benchmark.publishing.blueprint import Blueprint
 from benchmark.publishing.network import read_network, rebuild
-from benchmark.publishing.weights_file import (
+from benchmark.recording.blueprint import Blueprint
+from benchmark.recording.weights_file import (
     KEY,
     WEIGHTS,
     find_weights,

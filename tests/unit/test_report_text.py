@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmark.report import text
+from benchmark.boards import text
 from benchmark.statistics.stats import Difference, Estimate
 
 

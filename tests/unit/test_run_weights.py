@@ -11,8 +11,8 @@ import pytest
 
 from benchmark import api
 from benchmark.publishing.network import read_network
-from benchmark.publishing.weights_file import WEIGHTS
 from benchmark.recording import records
+from benchmark.recording.weights_file import WEIGHTS
 
 WORDS = ("dataset=digitslt", "method=ce", "recipe.steps.amount=2", "progress=false")
 

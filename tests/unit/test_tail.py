@@ -2,8 +2,9 @@
 
 import pytest
 
+from benchmark.boards import tail
 from benchmark.recording.record_models import Record
-from benchmark.statistics import stats, tail
+from benchmark.statistics import stats
 from tests.fixtures.records import CONVENTIONS, make_record
 
 

@@ -8,11 +8,10 @@ from benchmark.boards import leaderboard
 from benchmark.component import Component
 from benchmark.experiments.compose import settings
 from benchmark.experiments.experiment import resolve
-from benchmark.recording import records, versions
+from benchmark.recording import checking, records, versions
 from benchmark.recording.record_models import Record
 from benchmark.recording.table_key import key_of
 from benchmark.registry import BUILT_IN, COMPONENTS, DATASETS
-from benchmark.verbs import checking
 from tests.fixtures.records import make_record
 
 

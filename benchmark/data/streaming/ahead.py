@@ -19,7 +19,7 @@ from torch import Tensor
 from benchmark.data.keeping import Pixels
 from benchmark.data.streaming.decoding import cropped, fitted
 from benchmark.data.streaming.pictures import Pictures
-from benchmark.recording.environment import cores
+from benchmark.system.hardware import cores
 
 # batches that are decoded or being decoded beside the one in use
 AHEAD = 3

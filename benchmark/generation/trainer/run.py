@@ -31,8 +31,8 @@ from benchmark.generation.trainer.steps import (
     reconstruction_error,
 )
 from benchmark.generation.trainer.tokenizer import build_tokenizer
-from benchmark.recording import environment
 from benchmark.seeds import derive
+from benchmark.system import hardware
 from benchmark.system.files import write_json
 from benchmark.system.interrupts import stop_flag
 from benchmark.system.locks import held
@@ -151,7 +151,7 @@ def _train(request: TrainRequest, folder: Path, shown: bool) -> dict[str, Any]:
         "identity": request.identity,
         "cost": {
             "device": device_name(device),
-            "cpu": environment.cpu_name(),
+            "cpu": hardware.cpu_name(),
             "threads": torch.get_num_threads(),
             "seconds": round(max(training.progress.seconds, waited), 1),
             "flops": flops,

@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from typing import Any
 
+from benchmark.boards import text
 from benchmark.boards.leaderboard import Row, Table
+from benchmark.boards.length import length, title
 from benchmark.recording.record_models import TRACKS
-from benchmark.report import tables, text
-from benchmark.report.length import length, title
+from benchmark.report import tables
 from benchmark.report.page import classes, rows
 from benchmark.report.page.details import Details
 from benchmark.report.page.encoding import Strings

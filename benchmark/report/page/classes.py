@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
+from benchmark.boards.tail import class_accuracies, tail_order
 from benchmark.recording.record_models import Record
 from benchmark.report.page.encoding import centi
 from benchmark.statistics import stats
-from benchmark.statistics.tail import class_accuracies, tail_order
 
 # More places than this cannot be told apart on a screen.
 MAX_PLACES = 100

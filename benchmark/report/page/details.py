@@ -4,10 +4,10 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from benchmark.boards import text
 from benchmark.boards.leaderboard import Row
 from benchmark.generation.protocols import NEUTRAL
 from benchmark.recording.record_models import Environment, Record
-from benchmark.report import text
 from benchmark.report.page import classes
 from benchmark.report.page.encoding import Shared, Strings, centi, tenths
 from benchmark.statistics import stats

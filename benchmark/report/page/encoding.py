@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from benchmark.report import text
+from benchmark.boards import text
 from benchmark.statistics import stats
 from benchmark.system.files import canonical_json
 

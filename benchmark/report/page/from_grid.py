@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 
+from benchmark.boards import text
 from benchmark.boards.leaderboard import Row
 from benchmark.grid.grid_results import GridResult, Place, curves
-from benchmark.report import grid_page, matrix, text
+from benchmark.report import grid_page, matrix
 from benchmark.report.page.views import (
     CellView,
     CurveView,

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
+from benchmark.boards import text
 from benchmark.boards.published import Figure, PublishedRow, PublishedTable, Reading, factors
-from benchmark.report import text
 from benchmark.report.page.views import PublishedView
 
 TAGS = ("Method", "Track", "Network", "Epochs", "Augmentation", "Knowledge", "Groups")

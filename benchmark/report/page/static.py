@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from typing import Any
 
+from benchmark.boards import text
 from benchmark.boards.leaderboard import Row, Table
-from benchmark.report import text
 from benchmark.report.page.views import GridView
 
 MAX_ROWS = 100

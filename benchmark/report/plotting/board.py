@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from itertools import chain, zip_longest
 from typing import TYPE_CHECKING
 
+from benchmark.boards import text
 from benchmark.boards.leaderboard import Row, Table
 from benchmark.recording.record_models import TRACKS, Track
-from benchmark.report import text
 from benchmark.report.plotting.names import names
 from benchmark.report.plotting.style import (
     GREY,

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 
 from benchmark.boards.leaderboard import Row, Table
+from benchmark.boards.length import title
 from benchmark.grid.grid_results import GridResult
 from benchmark.grid.grids import cells
-from benchmark.report.length import title
 from benchmark.report.plotting.board import Dot
 from benchmark.report.plotting.cost import Point
 from benchmark.report.plotting.names import names

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from benchmark.boards.leaderboard import Row, Table
+from benchmark.boards.tail import along_tail
 from benchmark.recording.record_models import TRACKS
 from benchmark.report.plotting.names import names
 from benchmark.report.plotting.series import MOST_BANDS, Spot, cap, draw_series
 from benchmark.report.plotting.style import above, accuracy_label, canvas, mark, shown_width
 from benchmark.statistics import stats
 from benchmark.statistics.metrics import GROUPS
-from benchmark.statistics.tail import along_tail
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

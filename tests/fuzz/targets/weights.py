@@ -15,8 +15,9 @@ from benchmark.data.streaming import decoding
 from benchmark.generation.fitting import apply
 from benchmark.generation.quality import features
 from benchmark.generation.weights import check_safetensors
-from benchmark.publishing import foreign, weights_file
-from benchmark.publishing.blueprint import Blueprint
+from benchmark.publishing import foreign
+from benchmark.recording import weights_file
+from benchmark.recording.blueprint import Blueprint
 from benchmark.training import checkpoints
 from tests.fuzz.kit import Target, file
 

@@ -12,7 +12,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from benchmark.errors import DataError, IntegrityError, StorageError, UsageError, one_line
-from benchmark.publishing.blueprint import KEY, SCHEMA, Blueprint
+from benchmark.recording.blueprint import KEY, SCHEMA, Blueprint
 from benchmark.system.files import write_bytes
 
 WEIGHTS, EXPORTED = "weights.safetensors", "model.safetensors"

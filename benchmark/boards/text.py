@@ -3,7 +3,7 @@
 import re
 from typing import TYPE_CHECKING
 
-from benchmark.system.harmless import harmless
+from benchmark.harmless import harmless
 
 # Not imported when run: the console needs this module at once, and scipy loads slowly.
 if TYPE_CHECKING:
