@@ -19,9 +19,13 @@ def row_of(cls: type[R], line: str) -> R:
     """
     make: Any = cls
     try:
-        row: R = make(**json.loads(line))
+        values = json.loads(line)
     except RecursionError as error:
         raise ValueError("values nested without end") from error
+    try:
+        row: R = make(**values)
+    except TypeError as error:
+        raise TypeError(_other_names(make._fields, values)) from error
     if not all(map(isinstance, row, _types(cls))):
         raise TypeError(f"values of other types than {', '.join(make._fields)} have")
     label, slot = getattr(row, "label", 0), getattr(row, "slot", 0)
@@ -32,6 +36,16 @@ def row_of(cls: type[R], line: str) -> R:
         # it becomes the name of a file, and whoever wrote the line may mean one elsewhere
         raise ValueError(f"the id {image_id!r}")
     return row
+
+
+def _other_names(fields: tuple[str, ...], values: object) -> str:
+    if not isinstance(values, dict):
+        return f"a {type(values).__name__} in place of names with values"
+    missing = [name for name in fields if name not in values]
+    odd = [str(name) for name in values if name not in fields]
+    return "a row" + (
+        f" with the name {odd[0]!r}" if odd else f" without {', '.join(missing) or 'its values'}"
+    )
 
 
 @cache

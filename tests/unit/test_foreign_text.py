@@ -99,12 +99,21 @@ def test_rows_keep_their_types() -> None:
         ({"seconds": []}, "values of other types"),
         ({"label": -1}, "label -1 and slot 1"),
         ({"slot": -2}, "label 0 and slot -2"),
-        ({"more": 1}, "unexpected keyword"),
+        ({"more": 1}, "a row with the name 'more'"),
     ],
 )
 def test_rows_of_other_values_are_refused(change: dict[str, object], said: str) -> None:
     with pytest.raises((TypeError, ValueError), match=said):
         row_of(PoolRow, json.dumps(ROW._asdict() | change))
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [('{"label": 0}', "a row without image_id, slot"), ("[1]", "a list in place of names")],
+)
+def test_rows_without_their_names_are_refused(line: str, said: str) -> None:
+    with pytest.raises(TypeError, match=said):
+        row_of(PoolRow, line)
 
 
 def test_rows_nested_without_end_are_refused() -> None:
