@@ -40,6 +40,8 @@ BUDGETS = {
     "list": ("budget.counts=[1,2,0,3,0,1,2,0,0,1]",),
     "replace": (),
 }
+# a fit of a few steps goes the way of a long one
+SHORTER = {"distribution_fitting": ("method.distribution_fitting.steps=3",)}
 # a limit that few images keep to; a data set that is at hand
 LESS = {"budget": ("budget.limit_calls=200",), "own_generator": ("dataset=digitslt",)}
 # images as each network is meant for; resnet50 takes 224 pixels, but does not mind fewer
@@ -99,8 +101,8 @@ def runnable(method: str) -> str:
 
 @pytest.mark.parametrize("method", yaml_names("method"))
 def test_a_method_runs(method: str, run: Run) -> None:
-    method = runnable(method)
-    record = run(f"method={method}", *(FEW if supplied(method) else ()))
+    few = (*FEW, *SHORTER.get(method, ())) if supplied(method) else ()
+    record = run(f"method={(method := runnable(method))}", *few)
     sound(record)
     counts = record.dataset
     assert set(counts.counts_train) == ({4} if supplied(method) else set(counts.counts_real))
