@@ -87,7 +87,7 @@ def across(tables: Sequence[Table]) -> Across:
 def table_name(table: Table) -> str:
     """Data set, recipe, backbone, and what is equal across methods where it is not the images."""
     key = table.key
-    parts = (key.dataset, key.recipe, key.backbone, key.budget_rule)
+    parts = (key.dataset, key.images, key.recipe, key.backbone, key.budget_rule)
     return ", ".join(part for part in parts if part)
 
 

@@ -151,6 +151,7 @@ _KEY_WORDS: Mapping[str, str] = {
     "recipe": "recipe", "recipe_hash": "settings of the recipe", "steps_rule": "step rule",
     "backbone": "backbone", "selection": "choice of weights",
     "budget_rule": "what is equal across methods", "harness": "protocol of the harness",
+    "images": "size and source of the images",
 }  # fmt: skip
 
 
@@ -201,9 +202,9 @@ def _value(record: Record, metric: Metric) -> float | None:
 def _outcome(metric: Metric, rows: Sequence[Row], design: Design, margin: float) -> Outcome:
     values = [metric_values(row.records, metric) for row in rows]
     a, b = values[0], values[1]
-    pooled = stats.pooled_variance(values)
+    pooled = stats.table_variance(values)
     better = (b, a) if metric in LOWER_IS_BETTER else (a, b)
-    tested = _seeds(a, b, design) >= MIN_SEEDS
+    tested = stats.seeds_tested(a, b, design) >= MIN_SEEDS
     both = bool(a and b)
     return Outcome(
         metric=metric,
@@ -221,14 +222,9 @@ def _difference(
     return stats.paired(a, b) if design == "blocked" else stats.unpaired(a, b, pooled)
 
 
-def _seeds(a: Values, b: Values, design: Design) -> int:
-    """Seeds that a test has: common ones in a blocked design, else those of the shorter row."""
-    return len(a.keys() & b.keys()) if design == "blocked" else min(len(a), len(b))
-
-
 def _outlook(seen: Outcome, rows: Sequence[Row], design: Design, margin: float) -> Outlook:
     values = [metric_values(row.records, seen.metric) for row in rows]
-    n = _seeds(values[0], values[1], design)
+    n = stats.seeds_tested(values[0], values[1], design)
     sd, lent = _spread(values, design)
     if sd is None:
         return Outlook(n, None, None, None, None, None)
@@ -256,8 +252,8 @@ def _spread(values: Sequence[Values], design: Design) -> tuple[float | None, int
     if design == "blocked":
         gaps = [a[seed] - b[seed] for seed in sorted(a.keys() & b.keys())]
         return (math.sqrt(stats.variance(gaps)) if len(gaps) >= MIN_SEEDS else None), 0
-    variance, df = stats.pooled_variance(values)
-    own = sum(max(0, len(row) - 1) for row in (a, b))
+    variance, df = stats.table_variance(values)
+    own = sum(len(row) - 1 for row in (a, b) if len(row) >= MIN_SEEDS)
     return (math.sqrt(variance) if df >= MIN_SEEDS - 1 else None), df - own
 
 

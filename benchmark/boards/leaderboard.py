@@ -212,7 +212,8 @@ def _table(key: TableKey, records: list[Record], reference: str | None) -> Table
     names = _shared(records, key, "conventions", lambda r: tuple(r.dataset.conventions))
     rows = rows_of(records)
     base = find_reference(rows, reference)
-    rows = _ranked(_with_differences(rows, base, design), design)
+    pooled = stats.table_variance([row.values for row in rows])
+    rows = _ranked(_with_differences(rows, base, design, pooled), design, pooled)
     ordered = sorted(rows, key=_place)
     return Table(key, names[0], design, base, tuple(ordered))
 
@@ -239,7 +240,7 @@ def find_reference(rows: Sequence[Row], label: str | None = None) -> Row | None:
     """The row to compare with: by label, else the simplest row of the real track.
 
     The simplest row has the fewest components, then the fewest settings, then the fewest added
-    images. None if there is no such row.
+    images, then the newest versions. None if there is no such row.
     """
     if label is None:
         able = [row for row in rows if row.track == "real"]
@@ -248,18 +249,20 @@ def find_reference(rows: Sequence[Row], label: str | None = None) -> Row | None:
     return min(able, key=_complexity, default=None)
 
 
-def _complexity(row: Row) -> tuple[int, int, int, str, str]:
+def _complexity(row: Row) -> tuple[int, int, int, str, tuple[int, ...], str]:
     stack = row.first.method.stack
     settings = sum(len(part.settings) for part in stack)
-    return len(stack), settings, row.added, row.label, row.hash
+    newest = tuple(-part.version for part in stack)
+    return len(stack), settings, row.added, row.label, newest, row.hash
 
 
-def _with_differences(rows: list[Row], base: Row | None, design: Design) -> list[Row]:
+def _with_differences(
+    rows: list[Row], base: Row | None, design: Design, pooled: tuple[float, int]
+) -> list[Row]:
     if base is None:
         return rows
     others = [row for row in rows if row is not base]
     adjusted = stats.against_reference([row.values for row in others], base.values, design)
-    pooled = stats.pooled_variance([row.values for row in rows])
     changed = {
         row.hash: replace(
             row, difference=_difference(row, base, design, pooled), differs=p < stats.ALPHA
@@ -277,12 +280,12 @@ def _difference(
     return stats.unpaired(row.values, base.values, pooled)
 
 
-def _ranked(rows: list[Row], design: Design) -> list[Row]:
+def _ranked(rows: list[Row], design: Design, pooled: tuple[float, int]) -> list[Row]:
     done: dict[str, Row] = {}
     for track in TRACKS:
         able = [row for row in rows if row.track == track and row.accuracy.n >= stats.MIN_SEEDS]
         able.sort(key=_place)
-        higher = compare_all([row.values for row in able], design)
+        higher = compare_all([row.values for row in able], design, pooled)
         shown = zip(able, rank_ranges(higher), letters(higher), strict=True)
         done |= {row.hash: replace(row, ranks=ranks, letters=text) for row, ranks, text in shown}
     return [done.get(row.hash, row) for row in rows]

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 def title(table: "Table") -> str:
     """What a table is called: data, recipe and its length, and what is equal if not the images."""
     recipe = f"{table.key.recipe}{length(table)}{budget_rule(table)}{harness(table)}"
-    return f"{table.key.dataset}{imbalance_factor(table)}: {recipe}"
+    return f"{table.key.dataset}{imbalance_factor(table)}{images(table)}: {recipe}"
 
 
 def imbalance_factor(table: "Table") -> str:
@@ -28,6 +28,11 @@ def imbalance(record: "Record") -> float | None:
     settings = record.experiment.config.get("dataset")
     found = settings.get("imbalance") if isinstance(settings, dict) else None
     return float(found) if isinstance(found, int | float) else None
+
+
+def images(table: "Table") -> str:
+    """Size and source of the images where settings leave them open: ", 64 px, images 1a2b3c4d"."""
+    return f", {table.key.images}" if table.key.images else ""
 
 
 def harness(table: "Table") -> str:

@@ -4,8 +4,9 @@ They are never ranked together: data, network, length and augmentation differ, w
 tags of a figure are for.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar
 
@@ -14,9 +15,13 @@ from pydantic import BaseModel, Field, ValidationError
 from benchmark.boards.leaderboard import Row, Table
 from benchmark.boards.length import imbalance
 from benchmark.errors import DataError, IntegrityError
+from benchmark.paths import config_dir
 from benchmark.recording.record_models import Block, Name, PositiveCount, Record, Track
 from benchmark.statistics import stats
+from benchmark.system.yaml_text import read_yaml
 
+# of a data set's settings: what else than the imbalance factor says how long-tailed it is
+_SHAPE = ("n_max", "profile", "val")
 Percent = Annotated[float, Field(ge=0, le=100)]
 _Model = TypeVar("_Model", bound=BaseModel)
 
@@ -172,7 +177,23 @@ def beside(
 
 def _fits(record: Record, factor: float | None, steps: int | None) -> bool:
     drawn = record.pool.generator.get("steps") if record.pool else None
-    return imbalance(record) == factor and steps in (None, drawn)
+    return imbalance(record) == factor and steps in (None, drawn) and _as_shipped(record)
+
+
+def _as_shipped(record: Record) -> bool:
+    """Whether the long tail has the shape that figures are published for, at any factor."""
+    own = record.experiment.config.get("dataset")
+    shipped = _shipped(record.dataset.name)
+    return isinstance(own, dict) and all(
+        own.get(key, shipped.get(key)) == shipped.get(key) for key in _SHAPE
+    )
+
+
+@cache
+def _shipped(name: str) -> Mapping[str, object]:
+    path = config_dir() / "dataset" / f"{name}.yaml"
+    found = read_yaml(path).get("dataset") if path.is_file() else None
+    return found if isinstance(found, dict) else {}
 
 
 def factors(rows: Sequence[PublishedRow]) -> list[int | None]:

@@ -58,7 +58,8 @@ def difference(value: "Difference | None") -> str:
     if value is None:
         return NONE
     text = percent(value.mean)
-    return _with_width(text if text.startswith("-") else f"+{text}", value.half_width)
+    signed = text if text.startswith("-") or not text.strip("0.") else f"+{text}"
+    return _with_width(signed, value.half_width)
 
 
 def _with_width(text: str, half_width: float | None) -> str:

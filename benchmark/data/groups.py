@@ -40,7 +40,10 @@ GE100 = Convention("ge100", many=100, many_inclusive=True, few=20, few_inclusive
 
 
 def scaled(n_max: int) -> tuple[Convention, Convention]:
-    """Conventions for small data: Many > 0.4 n_max, Few < (or <=) 0.1 n_max; lt5, le5 at 50."""
+    """Conventions for small data: Many > 0.4 n_max, Few < (or <=) 0.1 n_max; lt5, le5 at 50.
+
+    Both borders are rounded to whole images, so that the convention's name is the border.
+    """
     many, few = round(0.4 * n_max), round(0.1 * n_max)
     return (
         Convention(f"lt{few}", many, False, few, False),

@@ -181,7 +181,7 @@ def _fresh(best: Candidate, plain: Candidate, able: Sequence[Candidate]) -> Diff
 
 
 def _is_gain(found: Difference | None, p: float) -> bool:
-    return found is not None and found.mean > 0 and found.n >= stats.MIN_SEEDS and p < stats.ALPHA
+    return found is not None and found.mean > 0 and p < stats.ALPHA
 
 
 def _verdict(above: bool, rivals: Sequence[Rival]) -> Verdict:
@@ -203,7 +203,8 @@ def _arms(best: Candidate, other: Candidate, pooled: tuple[float, int]) -> Arms 
         return None
     if best.design == "blocked":
         n = len(best.values.keys() & other.values.keys())
-        return Arms(n, math.sqrt(2 * variance), best.design) if n > 1 else None
+        # the residual of all cells lends its degrees of freedom, as in the test
+        return Arms(n, math.sqrt(2 * variance), best.design, max(df - n + 1, 0)) if n > 1 else None
     n = min(len(best.values), len(other.values))
     others = max(df - len(best.values) - len(other.values) + 2, 0)
     return Arms(n, math.sqrt(variance), best.design, others)

@@ -50,18 +50,25 @@ def gap(first: Candidate, second: Candidate, pooled: tuple[float, int]) -> Diffe
 
 def told_apart(able: Sequence[Candidate], pooled: tuple[float, int]) -> Matrix:
     """[i][j] is true if cell i is higher than cell j, by Holm's correction over all pairs."""
-    pairs = list(combinations(range(len(able)), 2))
-    gaps = [gap(able[i], able[j], pooled) for i, j in pairs]
+    places = list(combinations(range(len(able)), 2))
+    pairs = [(able[i], able[j]) for i, j in places]
     higher = [[False] * len(able) for _ in able]
-    for (i, j), found, p in zip(pairs, gaps, _holm(gaps), strict=True):
+    for (i, j), p in zip(places, _holm(pairs, pooled), strict=True):
         if p < stats.ALPHA:
-            better, worse = (i, j) if found.mean > 0 else (j, i)
+            better, worse = (i, j) if gap(able[i], able[j], pooled).mean > 0 else (j, i)
             higher[better][worse] = True
     return higher
 
 
-def _holm(gaps: Sequence[Difference]) -> list[float]:
-    return stats.holm([each.p if each.n >= stats.MIN_SEEDS else 1.0 for each in gaps])
+def enough(first: Candidate, second: Candidate) -> bool:
+    """Whether two cells have the seeds that a test takes."""
+    seeds = stats.seeds_tested(first.values, second.values, first.design)
+    return seeds >= stats.MIN_SEEDS
+
+
+def _holm(pairs: Sequence[tuple[Candidate, Candidate]], pooled: tuple[float, int]) -> list[float]:
+    """Adjusted p-values; 1 for pairs with too few seeds to test, which count for no other."""
+    return stats.holm([gap(*pair, pooled).p if enough(*pair) else math.nan for pair in pairs])
 
 
 def against(
@@ -72,7 +79,7 @@ def against(
     Not Dunnett's: its integral takes many minutes for a hundred cells.
     """
     others = [each for each in able if each is not plain]
-    adjusted = _holm([gap(each, plain, pooled) for each in others])
+    adjusted = _holm([(each, plain) for each in others], pooled)
     return {each.name: p for each, p in zip(others, adjusted, strict=True)}
 
 

@@ -15,6 +15,7 @@ from benchmark.grid.grid_status import command
 from benchmark.grid.grids import Axis, Cell, Grid
 from benchmark.paths import config_dir
 from benchmark.recording.record_models import Record
+from benchmark.recording.versions import outdated
 from benchmark.registry import yaml_names
 from benchmark.vocabulary.source import yaml_head
 
@@ -108,7 +109,11 @@ def _sorted(records: Iterable[Record]) -> _Sorted:
     by_hash: dict[str, tuple[Record, ...]] = {}
     for record in distinct(records):
         own = record.experiment
-        hashes.setdefault(grids.canonical(own.overrides), own.hash)
+        words = grids.canonical(own.overrides)
+        first = by_hash.get(hashes.setdefault(words, own.hash), (record,))[0]
+        # words outlive versions of components: the newer one is meant
+        if first.experiment.hash != own.hash and outdated(first) and not outdated(record):
+            hashes[words] = own.hash
         by_hash[own.hash] = (*by_hash.get(own.hash, ()), record)
     return _Sorted(hashes, by_hash)
 

@@ -128,7 +128,14 @@ def _change(runs: Runs, old: Runs | None, asked: Asked) -> Accepted:
         git_sha=str(newest.environment.git_sha),
         created=newest.created,
         really=asked.really,
+        moved=_moved(runs, old) if old else {},
     )
+
+
+def _moved(runs: Runs, old: Runs) -> dict[str, float]:
+    """The change of each metric, over the values that the verdict rests on."""
+    compared = arms({runs.hash: old}, {runs.hash: runs})
+    return {arm.metric: round(arm.change, accepted.DECIMALS) for arm in compared if arm.new}
 
 
 def _check_drift(changes: Sequence[Accepted], log: Sequence[Accepted], policy: Policy) -> None:
@@ -153,11 +160,11 @@ def drift(changes: Sequence[Accepted], metric: str) -> float | None:
     """
     total: float | None = None
     for each in changes:
-        before, now = getattr(each.old, metric, None), getattr(each.new, metric)
+        change = each.change(metric)
         if each.really:
             total = None
-        elif before is not None and now is not None:
-            total = (total or 0.0) + now - before
+        elif change is not None:
+            total = (total or 0.0) + change
     return total
 
 

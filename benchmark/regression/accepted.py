@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 from annotated_types import MinLen
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from benchmark.errors import IntegrityError
 from benchmark.regression.policy import METRICS
@@ -15,7 +15,7 @@ from benchmark.statistics import stats
 from benchmark.system.files import write_text
 
 NAME = "accepted.jsonl"
-_DECIMALS = 6
+DECIMALS = 6
 
 
 class Means(BaseModel):
@@ -33,7 +33,8 @@ class Accepted(BaseModel):
     """One move of the reference.
 
     ``old`` is None for an experiment that had no reference; ``created`` is that of the newest run;
-    ``really`` says that it was accepted although it was not shown to be equivalent.
+    ``really`` says that it was accepted although it was not shown to be equivalent. ``moved`` is
+    the change of each metric as it was compared: at common seeds where seeds were paired.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
@@ -47,6 +48,12 @@ class Accepted(BaseModel):
     git_sha: str
     created: str
     really: bool = False
+    moved: dict[str, float] = Field(default_factory=dict)
+
+    def change(self, metric: str) -> float | None:
+        """New minus old of a metric, a share; None where it was not measured twice."""
+        before, now = getattr(self.old, metric, None), getattr(self.new, metric)
+        return self.moved.get(metric, None if before is None or now is None else now - before)
 
 
 def log_path(records_dir: Path) -> Path:
@@ -59,7 +66,7 @@ def means(runs: Runs) -> Means:
     found = {}
     for metric in METRICS:
         values = list(runs.values(metric).values())
-        found[metric] = round(stats.mean(values), _DECIMALS) if values else None
+        found[metric] = round(stats.mean(values), DECIMALS) if values else None
     return Means(n=len(runs.seeds), **found)
 
 

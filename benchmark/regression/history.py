@@ -6,7 +6,7 @@ from pathlib import Path
 
 from benchmark.boards.text import percent
 from benchmark.regression.accept import drift
-from benchmark.regression.accepted import Accepted, log_path, read_log
+from benchmark.regression.accepted import Accepted, log_path, of_experiment, read_log
 from benchmark.regression.policy import METRICS, SIGNS, Policy
 from benchmark.vocabulary.listing import table
 
@@ -37,20 +37,15 @@ def _prefixes(changes: Sequence[Accepted]) -> list[Sequence[Accepted]]:
 
 def _cells(past: Sequence[Accepted], policy: Policy) -> tuple[str, ...]:
     last = past[-1]
-    changes = [_points(_change(last, metric)) for metric in METRICS]
+    changes = [_points(last.change(metric)) for metric in METRICS]
     sums = ", ".join(_sum(past, metric, policy) for metric in METRICS)
     seeds = f"{last.old.n if last.old else 0} -> {last.new.n}"
     reason = f"{last.reason} (really)" if last.really else last.reason
     return (last.label, last.dataset, last.git_sha[:10], seeds, *changes, sums, reason)
 
 
-def _change(each: Accepted, metric: str) -> float | None:
-    before, now = getattr(each.old, metric, None), getattr(each.new, metric)
-    return None if before is None or now is None else now - before
-
-
 def _sum(past: Sequence[Accepted], metric: str, policy: Policy) -> str:
-    total = drift(past, metric)
+    total = drift(of_experiment(past, past[-1].hash), metric)
     over = total is not None and SIGNS[metric] * total <= -policy.margin(past[-1].dataset, metric)  # type: ignore[index, arg-type]
     return f"{metric} {_points(total)}{' beyond the margin' if over else ''}"
 

@@ -68,6 +68,19 @@ class Arm:
         sign = SIGNS[self.metric]
         return {seed: sign * (self.new[seed] - self.old[seed]) for seed in self.common}
 
+    @property
+    def gain(self) -> float:
+        """Mean improvement: of the pairs, or of the means; 0 where one has no values."""
+        if self.paired:
+            return stats.mean(list(self.gains.values()))
+        old, new = list(self.old.values()), list(self.new.values())
+        return SIGNS[self.metric] * (stats.mean(new) - stats.mean(old)) if old and new else 0.0
+
+    @property
+    def change(self) -> float:
+        """New minus old of the metric itself."""
+        return SIGNS[self.metric] * self.gain
+
 
 @dataclass(frozen=True)
 class Compared:
@@ -106,7 +119,7 @@ class Compared:
     @property
     def change(self) -> float:
         """New minus old of the metric itself."""
-        return SIGNS[self.arm.metric] * self.gain
+        return self.arm.change
 
 
 def compare(
@@ -159,7 +172,7 @@ def spread_of(row: Values) -> Spread | None:
 
 def _tested(arm: Arm, policy: Policy, spread: Spread) -> Compared:
     """The comparison with its raw p-value and no verdict yet."""
-    gain, margin, note = _gain(arm), policy.margin(arm.dataset, arm.metric), _note(arm)
+    gain, margin, note = arm.gain, policy.margin(arm.dataset, arm.metric), _note(arm)
     if note:
         unknown = (math.inf, 0, -math.inf, math.inf, 1.0, False)
         return Compared(arm, margin, gain, *unknown, "inconclusive", note)
@@ -169,13 +182,6 @@ def _tested(arm: Arm, policy: Policy, spread: Spread) -> Compared:
     worse = worsening(gain, error, spread.df)
     both = gain - reach, gain + reach
     return Compared(arm, margin, gain, error, spread.df, *both, worse, False, "inconclusive")
-
-
-def _gain(arm: Arm) -> float:
-    if arm.paired:
-        return stats.mean(list(arm.gains.values()))
-    old, new = list(arm.old.values()), list(arm.new.values())
-    return SIGNS[arm.metric] * (stats.mean(new) - stats.mean(old)) if old and new else 0.0
 
 
 def _note(arm: Arm) -> str:

@@ -83,9 +83,13 @@ def _about_fresh(advice: Advice) -> str:
     if advice.fresh is None:
         return ("It was chosen among runs at these very seeds, and lucky ones flatter it: runs at "
                 "other seeds (command below) show how much.")  # fmt: skip
-    seeds = ", ".join(map(str, sorted(advice.best.fresh)))
-    return (f"At seeds that the choice has not seen ({seeds}): {text.difference(advice.fresh)} "
-            f"points, {_p(advice.fresh.p)}.")  # fmt: skip
+    best, plain = advice.best, advice.plain
+    own = best.fresh.keys()
+    seeds = sorted(own & plain.fresh.keys() if best.design == "blocked" else own)
+    few = stats.seeds_tested(best.fresh, plain.fresh, best.design) < stats.MIN_SEEDS
+    return (f"At seeds that the choice has not seen ({', '.join(map(str, seeds))}): "
+            f"{text.difference(advice.fresh)} points, "
+            f"{'too few seeds to test' if few else _p(advice.fresh.p)}.")  # fmt: skip
 
 
 def _about_rows(advice: Advice) -> str:

@@ -127,7 +127,9 @@ def _pooled(made: GridResult, rows: Sequence[str], column: str) -> dict[int, flo
         for own, base in pairs
         if own and base
     ]
-    seeds = set.intersection(*map(set, gains)) if gains else set()
+    # a mean over other columns would stand under the same heading
+    complete = gains and len(gains) == len(rows)
+    seeds = set.intersection(*map(set, gains)) if complete else set()
     return {seed: stats.mean([gain[seed] for gain in gains]) for seed in sorted(seeds)}
 
 

@@ -135,9 +135,9 @@ Made from [{DATA}]({DATA}) and the leaderboards by {text.code(REPORT_COMMAND)}; 
 
 
 def _summary(bands: Bands, lines: Sequence[Line]) -> str:
-    header = ["Data", "Methods", "Run as published", "Inside", "Below", "Above", "No band"]
+    header = ["Data", "Methods", "Run as published", "Our rows inside", "Below", "Above", "No band"]
     cells = [_counts(table, lines) for table in bands.tables]
-    run = sum(line.verdict is not None for line in lines)
+    run = sum(_run_rows(table, lines) for table in bands.tables)
     of = sum(len(table.rows) for table in bands.tables)
     said = f"**{run} of {of} rows have been run as published so far.**"
     return f"{said}\n\n{text.markdown_table(header, cells)}"
@@ -147,7 +147,13 @@ def _counts(table: BandTable, lines: Sequence[Line]) -> list[str]:
     verdicts = [line.verdict for line in lines if line.table is table and line.verdict]
     places = ("inside", "below", "above", "no band")
     found = [sum(verdict.place == place for verdict in verdicts) for place in places]
-    return [text.escape(table.data_set), *map(str, [len(table.rows), len(verdicts), *found])]
+    run = _run_rows(table, lines)
+    return [text.escape(table.data_set), *map(str, [len(table.rows), run, *found])]
+
+
+def _run_rows(table: BandTable, lines: Sequence[Line]) -> int:
+    """Methods of a table that were run as published, whatever the precision or recipe of it."""
+    return len({id(line.band) for line in lines if line.table is table and line.verdict})
 
 
 def _judged(bands: Bands, table: BandTable, lines: Sequence[Line]) -> str:

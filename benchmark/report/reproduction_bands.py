@@ -13,7 +13,9 @@ from pydantic import Field, model_validator
 
 from benchmark.boards.leaderboard import Row, Table
 from benchmark.boards.published import Percent, read_as
+from benchmark.identity import PROTOCOL
 from benchmark.recording.record_models import Block, Name, Plain
+from benchmark.recording.table_key import TableKey
 
 Basis = Literal["judged", "rule", "none"]
 Place = Literal["inside", "below", "above", "no band"]
@@ -182,9 +184,12 @@ class Own:
 def ours(bands: Bands, table: BandTable, band: Band, boards: Iterable[Table]) -> list[Own]:
     """Our rows of a method on a data set, in the order of the leaderboards."""
     return [
-        Own(row, board, _as_published(bands, band, row))
+        Own(row, board, _as_published(bands, band, board.key, row))
         for board in boards
-        if not board.key.budget_rule and board.key.selection == "last"
+        # rows held back from training are scored under a name of their own, as "cifar100lt@val"
+        if board.key.dataset == table.settings["name"]
+        and not board.key.budget_rule
+        and board.key.selection == "last"
         for row in board.rows
         if row.label in band.ours and _same_data(table, row)
     ]
@@ -197,12 +202,15 @@ def _same_data(table: BandTable, row: Row) -> bool:
     )
 
 
-def _as_published(bands: Bands, band: Band, row: Row) -> bool:
-    record = row.first
-    config = dict(record.recipe.config)
+def _as_published(bands: Bands, band: Band, key: TableKey, row: Row) -> bool:
+    config = dict(row.first.recipe.config)
     name, precision = config.pop("name", None), config.pop("precision", None)
     wanted: Sequence[Requirement] = [bands.recipes[key] for key in band.recipes]
-    return precision in bands.precisions and any(
-        (name, record.backbone.name, config) == (each.name, each.backbone, each.settings)
-        for each in wanted
+    return (
+        precision in bands.precisions
+        and key.harness == PROTOCOL
+        and any(
+            (name, key.backbone, config) == (each.name, each.backbone, each.settings)
+            for each in wanted
+        )
     )

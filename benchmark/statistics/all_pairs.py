@@ -30,8 +30,15 @@ Places = NDArray[np.intp]
 LETTERS = string.ascii_letters
 
 
-def compare_all(rows: Sequence[Values], design: Design) -> Matrix:
+def compare_all(
+    rows: Sequence[Values], design: Design, pooled: tuple[float, int] | None = None
+) -> Matrix:
     """Which rows of k differ, by Holm over all pairs.
+
+    Args:
+        rows: values by seed.
+        design: "independent" or "blocked".
+        pooled: variance and degrees of freedom of an independent design; by default of these rows.
 
     Returns:
         k lists of k booleans; [i][j] is true if row i is significantly higher than row j. A pair
@@ -40,8 +47,10 @@ def compare_all(rows: Sequence[Values], design: Design) -> Matrix:
     if len(rows) < 2:
         return [[False] * len(rows) for _ in rows]
     first, second = np.triu_indices(len(rows), 1)
-    compare = _unpaired_pairs if design == "independent" else _paired_pairs
-    gaps, p = compare(rows, first, second)
+    if design == "independent":
+        gaps, p = _unpaired_pairs(rows, first, second, pooled or pooled_variance(rows))
+    else:
+        gaps, p = _paired_pairs(rows, first, second)
     differs = np.array(holm(p)) < ALPHA
     higher = np.zeros((len(rows), len(rows)), dtype=bool)
     higher[first, second] = differs & (gaps > 0)
@@ -61,18 +70,20 @@ def _paired_pairs(rows: Sequence[Values], first: Places, second: Places) -> tupl
     centre = sum(np.where(common, gaps, 0.0)) / np.maximum(n, 1)
     spread = sum(np.where(common, gaps - centre, 0.0).round(NOISE_DECIMALS) ** 2)
     error = np.sqrt(spread / (np.maximum(n - 1, 1) * np.maximum(n, 1)))
-    return centre, np.where(n >= MIN_SEEDS, _p_values(centre, error, n - 1), 1.0)
+    return centre, np.where(n >= MIN_SEEDS, _p_values(centre, error, n - 1), math.nan)
 
 
-def _unpaired_pairs(rows: Sequence[Values], first: Places, second: Places) -> tuple[Array, Array]:
+def _unpaired_pairs(
+    rows: Sequence[Values], first: Places, second: Places, pooled: tuple[float, int]
+) -> tuple[Array, Array]:
     """Differences of the means and their p-values with the pooled variance; see ``unpaired``."""
-    spread, df = pooled_variance(rows)
+    spread, df = pooled
     means = np.array([mean(list(row.values())) for row in rows])
     n = np.array([len(row) for row in rows])
     gaps = means[first] - means[second]
     error = np.sqrt(spread * (1 / n[first] + 1 / n[second]))
     enough = (np.minimum(n[first], n[second]) >= MIN_SEEDS) & bool(df)
-    return gaps, np.where(enough, _p_values(gaps, error, np.full(len(gaps), df)), 1.0)
+    return gaps, np.where(enough, _p_values(gaps, error, np.full(len(gaps), df)), math.nan)
 
 
 def _p_values(differences: Array, errors: Array, df: Places) -> Array:

@@ -105,7 +105,10 @@ def unpaired_improvement(first: Values, second: Values) -> Improvement | None:
     share = round(higher / n, _DECIMALS)
     smallest = 2 / math.comb(len(xs) + len(ys), len(xs))
     if min(len(xs), len(ys)) < MIN_SEEDS or smallest >= ALPHA:
-        note = f"{len(xs)} and {len(ys)} seeds: no exact test, as p cannot be under {ALPHA:g}"
+        why = f"as p cannot be under {ALPHA:g}"
+        if smallest < ALPHA:
+            why = f"which takes {MIN_SEEDS} seeds of each"
+        note = f"{len(xs)} and {len(ys)} seeds: no exact test, {why}"
         return Improvement(share, None, None, n, note)
     note = "no interval: pairs that share a seed are not independent"
     return Improvement(share, None, _rank_test(xs, ys), n, note)

@@ -29,7 +29,8 @@ class Arms:
         n: seeds of each row, at least 2.
         sd: standard deviation, above 0.
         design: "blocked": ``sd`` is that of paired differences.
-        other_df: degrees of freedom that further rows lend; 0 in a blocked design.
+        other_df: degrees of freedom that further rows lend; those of a blocked design lend them
+            only where the residual of all rows is the error.
     """
 
     n: int
@@ -40,7 +41,7 @@ class Arms:
     @property
     def df(self) -> int:
         """Degrees of freedom of the test."""
-        return self.n - 1 if self.design == "blocked" else 2 * (self.n - 1) + self.other_df
+        return (1 if self.design == "blocked" else 2) * (self.n - 1) + self.other_df
 
     @property
     def error(self) -> float:

@@ -121,6 +121,15 @@ def pooled_variance(rows: Sequence[Values]) -> tuple[float, int]:
     return (math.fsum(n * v for n, v in parts) / df, df) if df else (0.0, 0)
 
 
+def table_variance(rows: Sequence[Values]) -> tuple[float, int]:
+    """``pooled_variance`` of the rows of a table that tests can use, with three seeds or more.
+
+    Of all rows where there is none such.
+    """
+    enough = [row for row in rows if len(row) >= MIN_SEEDS]
+    return pooled_variance(enough or rows)
+
+
 def unpaired(first: Values, second: Values, pooled: tuple[float, int]) -> Difference:
     """Difference of two independent rows by the pooled-variance t test.
 
@@ -141,6 +150,12 @@ def unpaired(first: Values, second: Values, pooled: tuple[float, int]) -> Differ
     return Difference(gap, t_quantile(df) * error, wins, len(common), p)
 
 
+def seeds_tested(first: Values, second: Values, design: Design) -> int:
+    """Seeds that a test of two rows has: common ones if blocked, else those of the shorter row."""
+    both = first.keys() & second.keys()
+    return len(both) if design == "blocked" else min(len(first), len(second))
+
+
 def ranks(values: Sequence[float]) -> Array:
     """The rank of each value, 1 for the lowest; equal ones share the mean of theirs."""
     ordered = np.sort(values)
@@ -149,23 +164,19 @@ def ranks(values: Sequence[float]) -> Array:
 
 
 def holm(p_values: Sequence[float] | Array) -> list[float]:
-    """Holm's step-down adjustment, in the order given; rounded to six decimals."""
-    p = np.asarray(p_values, dtype=np.float64)
+    """Holm's step-down adjustment, in the order given; rounded to six decimals.
+
+    NaN stands for what was not tested: it counts for no other and comes back as 1.
+    """
+    every = np.asarray(p_values, dtype=np.float64)
+    tested = np.flatnonzero(~np.isnan(every))
+    p = every[tested]
     order = np.argsort(p, kind="stable")
     raised = np.minimum(1.0, np.arange(len(p), 0, -1) * p[order])
-    adjusted = np.empty(len(p))
-    adjusted[order] = np.maximum.accumulate(raised).round(P_DECIMALS)
+    adjusted = np.ones(len(every))
+    adjusted[tested[order]] = np.maximum.accumulate(raised).round(P_DECIMALS)
     found: list[float] = adjusted.tolist()
     return found
-
-
-def _compare(
-    first: Values, second: Values, design: Design, pooled: tuple[float, int]
-) -> Difference:
-    if design == "independent":
-        return unpaired(first, second, pooled)
-    found = paired(first, second)
-    return found if found and found.n >= MIN_SEEDS else Difference(0.0, None, 0, 0, 1.0)
 
 
 def against_reference(rows: Sequence[Values], reference: Values, design: Design) -> list[float]:
@@ -173,13 +184,14 @@ def against_reference(rows: Sequence[Values], reference: Values, design: Design)
 
     Dunnett's test in an independent design. It assumes independent samples, so a blocked design
     uses paired t tests with Holm's correction instead. Rows with fewer than three (common) seeds
-    get 1.
+    get 1 and count for no other row.
     """
     if design == "blocked":
-        return holm([_compare(row, reference, design, (0.0, 0)).p for row in rows])
+        found = [paired(row, reference) for row in rows]
+        return holm([each.p if each and each.n >= MIN_SEEDS else math.nan for each in found])
     usable = [i for i, row in enumerate(rows) if min(len(row), len(reference)) >= MIN_SEEDS]
-    found = dict(zip(usable, _dunnett([rows[i] for i in usable], reference), strict=True))
-    return [found.get(i, 1.0) for i in range(len(rows))]
+    p_values = dict(zip(usable, _dunnett([rows[i] for i in usable], reference), strict=True))
+    return [p_values.get(i, 1.0) for i in range(len(rows))]
 
 
 def _dunnett(rows: Sequence[Values], reference: Values) -> list[float]:

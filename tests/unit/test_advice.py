@@ -15,7 +15,7 @@ from scipy import stats as scipy_stats
 from benchmark.boards.leaderboard import rows_of
 from benchmark.errors import UsageError
 from benchmark.experiments.expansion import Refused
-from benchmark.grid.advice import Advice, advise
+from benchmark.grid.advice import Advice, _arms, advise
 from benchmark.grid.candidates import Candidate, Scored, rows_of_choice, score
 from benchmark.grid.cell_comparison import against, gap, row_error, spread, told_apart
 from benchmark.grid.grid_run import Plan
@@ -140,6 +140,24 @@ def test_all_pairs_are_corrected_together() -> None:
     assert told_apart(cells, spread(cells)) == all_pairs.compare_all(
         [each.values for each in cells], "independent"
     )
+
+
+def test_the_outlook_has_the_degrees_of_freedom_of_the_test() -> None:
+    rng = np.random.default_rng(3)
+    cells = [candidate(str(i), list(rng.normal(0.5, 0.02, 3)), dataset__design="blocked")
+             for i in range(20)]  # fmt: skip
+    variance, df = spread(cells)
+    arms = _arms(cells[0], cells[1], (variance, df))
+    assert arms is not None and (arms.df, arms.n) == (df, 3)
+    own = gap(cells[0], cells[1], (variance, df))
+    assert own.half_width == pytest.approx(stats.t_quantile(df) * arms.error)
+
+
+def test_seeds_need_not_be_common_where_they_are_independent() -> None:
+    (row,) = rows_of(make_record(seed=seed) for seed in range(3, 6))
+    runs = {seed: scored(0.8 + seed / 1000) for seed in range(3, 6)}
+    other = Candidate(Cell("other", "", ("method=other",)), row, runs, {})
+    assert against([PLAIN, other], PLAIN, spread([PLAIN, other]))["other"] < 0.01
 
 
 def test_cells_against_the_plain_one_are_corrected_together() -> None:

@@ -1,5 +1,6 @@
 """All pairs at once against the tests of single pairs, and letters where there are too many."""
 
+import math
 from itertools import combinations
 
 import numpy as np
@@ -26,9 +27,10 @@ def _one_by_one(rows: list[Values], design: Design) -> list[list[bool]]:
             stats.paired(rows[i], rows[j]) if design == "blocked"
             else stats.unpaired(rows[i], rows[j], pooled)
         )  # fmt: skip
-        found.append(gap if gap and (design == "independent" or gap.n >= 3) else None)
+        enough = stats.seeds_tested(rows[i], rows[j], design) >= stats.MIN_SEEDS
+        found.append(gap if gap and enough else None)
     higher = [[False] * len(rows) for _ in rows]
-    adjusted = stats.holm([gap.p if gap else 1.0 for gap in found])
+    adjusted = stats.holm([gap.p if gap else math.nan for gap in found])
     for (i, j), gap, p in zip(pairs, found, adjusted, strict=True):
         if gap and p < stats.ALPHA:
             better, worse = (i, j) if gap.mean > 0 else (j, i)

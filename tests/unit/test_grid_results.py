@@ -220,7 +220,7 @@ def test_gains_are_paired_by_seed_on_the_same_row() -> None:
 
 def test_the_page_holds_every_cell_and_the_change_between_rows() -> None:
     text = grid_page.render(made_of())
-    assert "| margins | +2.00 ± 0.00 | +0.00 ± 0.00 | -2.00 ± 0.00 |" in text.splitlines()
+    assert "| margins | +2.00 ± 0.00 | 0.00 ± 0.00 | -2.00 ± 0.00 |" in text.splitlines()
     assert "| plain | 40.50 ± " in text and "+2.00 ± 0.00\\*" in text
     assert "## Missing" not in text
 

@@ -62,6 +62,11 @@ def test_reference_is_the_simplest_real_row_or_the_one_named() -> None:
         {"selection": "val"},
         {"budget__protocol": "iso_training"},
         {"budget__protocol": "iso_nfe", "budget__limit": 5000},
+        {"experiment__config": {"backbone": {"options": {"width": 64}}}},
+        {"experiment__config": {"dataset": {"size": 32}}},
+        {"experiment__config": {"dataset": {"mean": [0.5]}}},
+        {"experiment__config": {"content": "1a2b3c4d5e"}},
+        {"experiment__config": {"protocol": 2}},
     ],
 )
 def test_different_settings_never_share_a_table(change: dict[str, Any]) -> None:
@@ -84,6 +89,44 @@ def test_equal_calls_are_equal_at_one_limit_and_equal_seconds_on_one_device() ->
     assert first.key.budget_rule == "iso_seconds 90 s on card"
     assert second.key.budget_rule == "iso_seconds 90 s on other card"
     assert "Device-seconds measured: a 3.0." in markdown.render(first)
+
+
+def test_who_draws_nothing_stands_beside_those_who_spend_equal_seconds() -> None:
+    seconds = {"budget__protocol": "iso_seconds", "budget__limit": 90}
+    drawn = {
+        **GENERATED,
+        "cost__generation": replace(COST, device=runs("a", 60)[0].cost.training.device),
+    }
+    table = one([*runs("a", 60, **seconds), *runs("b", 90, **drawn, **seconds)])
+    assert table.reference is not None and table.reference.label == "a"
+    assert table.rows[1].difference is not None
+
+
+def test_options_and_images_are_in_the_title() -> None:
+    config = {
+        "backbone": {"options": {"width": 64}},
+        "dataset": {"size": 32},
+        "content": "1a2b3c4d5e",
+    }
+    table = one(runs("a", 60, experiment__config=config))
+    assert table.key.backbone == "small (width=64)"
+    assert markdown.render(table).startswith("# shapes, 32 px, images 1a2b3c4d: short")
+
+
+def test_the_reference_is_the_newest_version() -> None:
+    def version(number: int) -> list[Record]:
+        part = {"name": "plain", "version": number, "origin": "o", "settings": {}}
+        return runs("plain", 60, method__stack=(part,), experiment__hash=f"h{9 - number}")
+
+    found = one([*version(1), *version(2)]).reference
+    assert found is not None and found.first.method.stack[0].version == 2
+
+
+def test_a_noisy_row_of_two_seeds_lends_no_variance() -> None:
+    quiet = [*runs("a", 60), *runs("b", 64)]
+    noisy = [*runs("n", 40, 1), *runs("n", 90, 2)[1:]]
+    alone, beside = one(quiet).rows[0], one([*quiet, *noisy]).rows
+    assert next(row for row in beside if row.label == "b").difference == alone.difference
 
 
 def test_what_is_equal_is_in_the_title_the_notes_and_the_file_name() -> None:

@@ -176,6 +176,13 @@ def test_our_row_has_the_same_data_factor_and_label() -> None:
     assert beside(tables, "cifar100lt", "a", None) == []
 
 
+@pytest.mark.parametrize("change", [{"profile": "step"}, {"val": "carve"}, {"n_max": 100}], ids=str)
+def test_a_tail_of_another_shape_is_not_ours(change: dict[str, Any]) -> None:
+    data = {"imbalance": 100.0, **change}
+    tables = build(ours("a", experiment__config={"dataset": data}))
+    assert beside(tables, "cifar100lt", "a", 100) == []
+
+
 def test_steps_of_the_generator_tell_rows_apart() -> None:
     pool = {**POOL, "generator": {"steps": 50}}
     tables = build(ours("a", **{**GENERATED, "pool": pool}))

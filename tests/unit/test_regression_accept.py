@@ -141,6 +141,25 @@ def test_changes_add_up_from_the_first_reference_on() -> None:
     assert drift([*meant, line(0.5, 0.51)], "accuracy") == pytest.approx(0.01)
 
 
+def test_what_adds_up_is_what_was_compared() -> None:
+    paired = line(0.7, 0.72, moved={"accuracy": 0.001})
+    assert drift([paired, line(0.72, 0.71)], "accuracy") == pytest.approx(-0.009)
+
+
+def test_the_first_seeds_again_are_no_change(tmp_path: Path) -> None:
+    asked, policy = given(tmp_path)
+    write_runs(asked.new, HITS[:3], NEW)
+    (change,) = accept(asked, policy)
+    assert change.old is not None and change.old.accuracy != change.new.accuracy
+    assert change.change("accuracy") == 0
+
+
+def test_a_history_begins_anew_with_the_reference(tmp_path: Path) -> None:
+    asked, policy = given(tmp_path)
+    append(log_path(asked.records), [line(0.7, 0.6), line(None, 0.6), line(0.6, 0.595)])
+    assert "beyond the margin" not in history(asked.records, policy, None).splitlines()[-2]
+
+
 def test_small_losses_are_refused_once_they_add_up(tmp_path: Path) -> None:
     asked, policy = given(tmp_path)
     append(log_path(asked.records), [line(0.6, 0.595)])

@@ -160,12 +160,11 @@ def test_the_verdict_is_the_means(row: Row, expected: Verdict) -> None:
 def full(label: str = "ce", base: int = 38, seeds: int = 3, **changes: Any) -> list[Record]:
     """Runs of the published recipe; their accuracy is ``base`` - 15 and a little."""
     wanted = BANDS.recipes["standard"]
-    data = {"name": "cifar100lt", "imbalance": 100.0, "val": "none"}
     given = {
         "dataset__name": "cifar100lt", "backbone__name": wanted.backbone,
         "recipe__name": wanted.name, "recipe__steps_rule": "epochs",
         "recipe__config": {"name": wanted.name, "precision": "bf16", **wanted.settings},
-        "experiment__config": {"dataset": data},
+        "experiment__config": {"dataset": HUNDRED.settings},
         "experiment__overrides": (f"method={label}", "dataset=cifar100lt", "seed=0"),
     }  # fmt: skip
     return runs(label, base + 15, seeds, **given | changes)
@@ -203,6 +202,13 @@ def recipe(**changes: Any) -> dict[str, Any]:
         recipe(augmentation={"pad": 4, "flip": 0.5, "cutout": 16}),
         recipe(name="other"),
         {"backbone__name": "cifar_resnet56"},
+        {
+            "experiment__config": {
+                "dataset": HUNDRED.settings,
+                "backbone": {"options": {"width": 64}},
+            }
+        },
+        {"experiment__config": {"dataset": HUNDRED.settings, "protocol": identity.PROTOCOL + 1}},
     ],
     ids=str,
 )
@@ -212,9 +218,15 @@ def test_a_run_that_differs_in_anything_gets_none(changes: dict[str, Any]) -> No
 
 
 def test_other_data_and_other_budgets_are_not_looked_at() -> None:
-    data = {"name": "cifar100lt", "imbalance": 100.0, "val": "carve"}
+    others = [{"val": "carve"}, {"n_max": 100}, {"profile": "step"}]
+    datas = [{**HUNDRED.settings, **changed} for changed in others]
     records = [
-        *full(experiment__config={"dataset": data}),
+        *(
+            each
+            for data in datas
+            for each in full(experiment__config={"dataset": data}, experiment__hash=str(data))
+        ),
+        *full(dataset__name="cifar100lt@heldout", experiment__hash="d"),
         *full(experiment__hash="a", budget__protocol="iso_nfe", budget__limit=5),
         *full(experiment__hash="b", selection="val"),
         *full("ce @ uniform(9)", experiment__hash="c"),
@@ -223,7 +235,7 @@ def test_other_data_and_other_budgets_are_not_looked_at() -> None:
 
 
 def test_imbalance_chooses_the_table() -> None:
-    data = {"name": "cifar100lt", "imbalance": 50.0, "val": "none"}
+    data = {**HUNDRED.settings, "imbalance": 50.0}
     (line,) = lines_of(full(base=43, experiment__config={"dataset": data}))
     assert (line["data_set"], line["verdict"]) == ("CIFAR-100-LT, IF 50", "inside")
 
@@ -273,6 +285,12 @@ def test_runs_of_other_recipes_stand_apart_without_a_verdict() -> None:
 def test_the_summary_counts() -> None:
     page = page_of([*full(), *full("mixup", base=20)])
     assert f"| CIFAR-100-LT, IF 100 | {len(HUNDRED.rows)} | 2 | 1 | 1 | 0 | 0 |" in page
+
+
+def test_a_method_in_two_precisions_is_one_that_was_run() -> None:
+    page = page_of([*full(), *full(experiment__hash="f", **recipe(precision="fp32"))])
+    assert f"| CIFAR-100-LT, IF 100 | {len(HUNDRED.rows)} | 1 | 2 | 0 | 0 | 0 |" in page
+    assert f"**1 of {sum(len(table.rows) for table in BANDS.tables)} rows" in page
 
 
 def test_rows_of_a_table_have_as_many_cells() -> None:

@@ -82,6 +82,14 @@ def test_holm_by_hand() -> None:
     assert stats.holm([0.01, 0.04, 0.03]) == [0.03, 0.06, 0.06]
     assert stats.holm([0.5, 0.9]) == [1.0, 1.0]
     assert stats.holm([]) == []
+    assert stats.holm([math.nan, 0.01, math.nan, 0.04, 0.03]) == [1.0, 0.03, 1.0, 0.06, 0.06]
+
+
+def test_rows_of_one_seed_take_nothing_from_others() -> None:
+    base, good = {0: 0.5, 1: 0.51, 2: 0.49}, {0: 0.6, 1: 0.615, 2: 0.59}
+    (alone,) = stats.against_reference([good], base, "blocked")
+    first, *rest = stats.against_reference([good, *[{0: 0.7}] * 20], base, "blocked")
+    assert first == alone < 0.05 and rest == [1.0] * 20
 
 
 @given(st.lists(st.floats(0, 1), max_size=8))
