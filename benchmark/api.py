@@ -294,11 +294,12 @@ def report(
     rendered = tables.render(boards)
     if folder == DEFAULT_RECORDS:
         rendered[tables.INDEX] += reproduction.link(BOARD, tables_dir)
-    files = (tables.differing if check else tables.save)(rendered, tables_dir)
     if pages is None:
         pages = DEFAULT_PAGES if folder == DEFAULT_RECORDS else ()
     found = tables.records_of(boards)
-    texts = {path: blocks.render(path.read_text("utf-8"), found) for path in pages if path.exists()}
+    texts = {path: blocks.rebuilt(path, found) for path in pages if path.exists()}
+    # nothing is written before what can be refused was made
+    files = (tables.differing if check else tables.save)(rendered, tables_dir)
     if folder == DEFAULT_RECORDS:
         texts |= published.pages(BOARD, boards) | across.pages(BOARD, boards)
         texts |= reproduction.pages(BOARD, boards)

@@ -19,6 +19,8 @@ from benchmark.paths import pool_dir
 
 BYTES_PER_PIXEL = 2.0  # of a generated PNG, where none is at hand to weigh
 _WEIGHED = 200
+# fewer are mostly warm-up, and say nothing of a step or a call
+_MIN_STEPS, _MIN_CALLS = 20, 500
 
 
 @dataclass
@@ -26,7 +28,7 @@ class Rates:
     """What finished runs took.
 
     Attributes:
-        runs: how many were read.
+        runs: how many were read; very short ones teach no rate.
         devices: that they ran on.
         of_experiment: seconds of training and evaluation, by experiment hash.
         of_step: seconds of an optimiser step, by recipe and backbone.
@@ -48,7 +50,7 @@ class Rates:
         self.runs += 1
         self.devices.add(training["device"])
         self.of_experiment.setdefault(record["experiment"]["hash"], []).append(seconds)
-        if steps := record["recipe"]["steps_total"]:
+        if (steps := record["recipe"]["steps_total"]) >= _MIN_STEPS:
             key = record["recipe"]["name"], record["backbone"]["name"]
             self.of_step.setdefault(key, []).append(seconds / steps)
         drawn = cost["generation"]
@@ -56,7 +58,8 @@ class Rates:
             calls = drawn["network_calls_measured"] + drawn.get("fit_network_calls", 0)
             took = drawn["device_seconds"] + drawn.get("fit_seconds", 0.0)
             name = str(record["experiment"]["config"].get("generator", {}).get("name", ""))
-            self.of_call.setdefault(name, []).append(took / calls)
+            if calls >= _MIN_CALLS:
+                self.of_call.setdefault(name, []).append(took / calls)
             if name not in self.of_image and (weight := _weight(drawn["pool_key"])):
                 self.of_image[name] = weight
 

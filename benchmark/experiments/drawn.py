@@ -18,6 +18,7 @@ from benchmark.generation.fitting.request import FitRequest, Fitted
 from benchmark.generation.frames import Materials
 from benchmark.generation.generator import Mode
 from benchmark.generation.guides import guide_set
+from benchmark.generation.known_words import untaught
 from benchmark.generation.limits import Meter
 from benchmark.generation.plan import PoolSpec, pool_spec
 from benchmark.generation.pool import Pool
@@ -149,6 +150,7 @@ def fill_pool(
     engine.check()
     ready, progress = drawing(experiment, load), experiment.settings.plumbing.progress
     say_clashes(ready.pool.spec)
+    say_untaught(experiment)
     fitted = _fitted(ready.fit, progress) if ready.fit else None
     generator = experiment.settings.generator
     cost = ready.pool.ensure(
@@ -168,6 +170,18 @@ def say_clashes(spec: PoolSpec) -> None:
     for text, labels in clashes(spec.prompts, spec.classes).items():
         names = ", ".join(f"{spec.classes[label]} ({label})" for label in labels)
         say("note", f"classes share the prompt '{text}': {names}")
+
+
+def say_untaught(experiment: Experiment) -> None:
+    """Images of classes that a small generator never heard of mean nothing."""
+    config, classes = experiment.settings.generator.config, experiment.card.classes
+    if not isinstance(config, DiffusersConfig):
+        return
+    if strange := untaught(config.folder, classes):
+        some = ", ".join(strange[:3]) + (", ..." if len(strange) > 3 else "")
+        say("note", f"generator '{config.name}' was taught no word of {len(strange)} of "
+            f"{len(classes)} class names ({some}): its images of them mean nothing. Take another "
+            "(generator=sd15_fast, ...) or train one (generate fit).")  # fmt: skip
 
 
 def _meter(experiment: Experiment, fitted: Fitted | None) -> Meter:

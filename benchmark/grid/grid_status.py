@@ -78,7 +78,8 @@ def standing(plan: Plan) -> Standing:
         if state == "finished"
     ]
     rates = read_rates(done or plan.out.glob("*/*/*/s*/record.json"))
-    if rates.runs or not RECORDS.is_dir():
+    told = any(rates.training(point.facts) is not None for point in plan.points)
+    if told or not RECORDS.is_dir():
         return Standing(plan, states, rates, borrowed=False)
     return Standing(plan, states, read_rates(RECORDS.rglob("record.json")), borrowed=True)
 

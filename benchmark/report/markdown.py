@@ -150,6 +150,14 @@ def _reading_notes(table: Table) -> list[str]:
         f"significantly worse; rows that share a letter are not told apart ({table.design} "
         f"design: {RANK_TESTS[table.design]}, Holm's correction, 5 %). Bold: the range holds 1. "
         f"{SEEDS_NOTE}; Markdown shows grey as italics.",
+        *(
+            [
+                "vs: the mean difference at the seeds that both rows have, so not always that of "
+                "the means above; its interval is for this one row."
+            ]
+            if table.design == "blocked"
+            else []
+        ),
         f"\\*: differs from the reference ({REFERENCE_TESTS[table.design]}, 5 %).",
         verified_note(table.rows),
     ]

@@ -126,6 +126,10 @@ def _status(args: Sequence[str]) -> int:
     parser = _parser("status", "[--out DIR] [grid=NAME [KEY=VALUE ...]]")
     parser.add_argument("--out", type=Path, default=Path("runs"), help="the folder of runs")
     given, words = parser.overrides(args)
+    # the folder as `run` takes it
+    for word in [word for word in words if word.startswith("out=")]:
+        given.out = Path(word.removeprefix("out="))
+        words.remove(word)
     if words:
         from benchmark.verbs.dry_run import dry_run
 

@@ -38,7 +38,8 @@ def _tables(args: Sequence[str]) -> int:
     board = Path("leaderboards")
     committed = "records to read (default: leaderboards/records, else the runs)"
     parser.add_argument("--records", type=Path, help=committed)
-    parser.add_argument("--tables", type=Path, default=board / "tables", help="where tables go")
+    where = "where tables go (default: leaderboards/tables, or tables in the folder of --records)"
+    parser.add_argument("--tables", type=Path, help=where)
     parser.add_argument("--collect", action="store_true", help="first copy finished runs there")
     parser.add_argument("--out", type=Path, default=Path("runs"), help="the runs to collect")
     parser.add_argument("--check", action="store_true", help="write nothing; fail if any differs")
@@ -50,13 +51,16 @@ def _tables(args: Sequence[str]) -> int:
         n = len(api.collect(given.out, target))
         print(f"{n} finished run{'' if n == 1 else 's'} collected in {target}")
     boards = api.leaderboards(given.records)
-    files = api.report(given.records, given.tables, check=given.check, boards=boards)
+    # tables of other records never take the place of the committed ones
+    foreign = given.records not in (None, api.DEFAULT_RECORDS) and api.DEFAULT_RECORDS.is_dir()
+    folder = given.tables or (given.records if foreign else board) / "tables"
+    files = api.report(given.records, folder, check=given.check, boards=boards)
     if not given.check:
         _print_boards(boards)
     print("\n".join(map(str, files)) or "nothing is out of date")
     if given.check and files:
         problem = "Expected tables made from these records, but the ones above differ"
-        raise IntegrityError(problem, where=given.tables, todo="run: python -m benchmark report")
+        raise IntegrityError(problem, where=folder, todo="run: python -m benchmark report")
     return 0
 
 

@@ -50,7 +50,8 @@ def parse(text: str) -> Override:
     try:
         return OverridesParser.create().parse_override(text)
     except (HydraException, RecursionError):
-        raise UsageError("Expected key=value, but got this", where=text, todo=_QUOTE) from None
+        todo = _QUOTE if set(text) & set("[{(") else f"such as method={text}"
+        raise UsageError("Expected key=value, but got this", where=text, todo=todo) from None
 
 
 def refuse_unsafe(overrides: Sequence[str], *, launcher: bool = True) -> None:

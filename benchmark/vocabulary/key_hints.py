@@ -11,6 +11,12 @@ _KNOWN_AS = {
     "epochs": "recipe.steps.amount",
     "iterations": "recipe.steps.amount",
     "steps": "recipe.steps.amount",
+    "optimizer": "recipe.optimizer.name",
+    "bs": "recipe.batch_size",
+    "if": "dataset.imbalance",
+    "imb": "dataset.imbalance",
+    "imb_factor": "dataset.imbalance",
+    "imbalance_factor": "dataset.imbalance",
 }
 _LENGTHS = ("epochs", "iterations")
 _BESIDE = "with -m: run -m ... --dry-run --write jobs.jsonl, then work jobs.jsonl"

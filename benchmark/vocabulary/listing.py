@@ -117,6 +117,8 @@ NOUNS = {
         _noun("generators", "generator", "what makes images"),
         _noun("recipes", "recipe", "training settings that all methods share"),
         _noun("backbones", "backbone", "networks; any timm model with backbone=timm"),
+        _noun("grids", "grid", "named sets of runs, such as the tables and figures of the paper"),
+        _noun("fits", "fit", "sizes of a generator of one's own: generate fit FOLDER fit=NAME"),
         Noun("modifiers", "modifiers", "word lists that vary the prompts", _modifier_rows),
     )
 }

@@ -181,7 +181,7 @@ SOURCES = {
 @pytest.mark.parametrize("name", SOURCES)
 @pytest.mark.parametrize("method", ["ce", "t2i", "synaug"])
 def test_a_data_set_goes_from_an_archive_to_a_record(
-    name: str, method: str, tmp_path: Path, run: Run
+    name: str, method: str, tmp_path: Path, run: Run, capsys: pytest.CaptureFixture[str]
 ) -> None:
     words, files = SOURCES[name]
     words = (f"dataset={name}", *words)
@@ -191,6 +191,8 @@ def test_a_data_set_goes_from_an_archive_to_a_record(
     record = run(*words, "backbone=resnet8", f"method={method}", *few)
     sound(record)
     assert len(record.dataset.classes) == 3
+    # the embedded generator was taught digits
+    assert ("was taught no word of 3 of 3 class names" in capsys.readouterr().err) == bool(few)
 
 
 @pytest.mark.skipif(not DATA, reason="CIFAR is checked for its official counts; "

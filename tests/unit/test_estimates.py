@@ -107,9 +107,9 @@ def test_what_was_never_run_is_counted_and_not_guessed() -> None:
 
 
 def drawn(record: dict[str, Any], **cost: Any) -> dict[str, Any]:
-    """A record that drew 10 images by 60 calls in 30 seconds."""
+    """A record that drew 100 images by 600 calls in 300 seconds."""
     record["cost"]["generation"] = {
-        "network_calls_measured": 60, "device_seconds": 30.0, "pool_key": "", **cost,
+        "network_calls_measured": 600, "device_seconds": 300.0, "pool_key": "", **cost,
     }  # fmt: skip
     record["experiment"]["config"] = {"generator": {"name": "tiny"}}
     return record
@@ -134,6 +134,12 @@ def test_a_record_teaches_steps_and_calls() -> None:
     assert known.drawing("other", 8) is None
 
 
+def test_runs_of_a_few_steps_and_images_teach_no_rate() -> None:
+    known = Rates()
+    known.add(drawn(values(recipe__steps_total=2), network_calls_measured=16))
+    assert (known.runs, known.of_step, known.of_call) == (1, {}, {})
+
+
 def test_the_median_of_several_records_counts() -> None:
     known = Rates()
     for seconds in (1.0, 99.5, 4.5):
@@ -144,7 +150,7 @@ def test_the_median_of_several_records_counts() -> None:
 
 def test_fitting_counts_among_the_calls() -> None:
     known = Rates()
-    known.add(drawn(values(), fit_network_calls=40, fit_seconds=70.0))
+    known.add(drawn(values(), fit_network_calls=400, fit_seconds=700.0))
     assert known.of_call == {"tiny": [1.0]}
 
 

@@ -128,7 +128,12 @@ class Folder(Dataset):
         return f"folder-{config.root_name}-{shape}{modes.suffix(config.pixels)}"
 
     def _store(self) -> Store:
-        words = f"dataset.root_name={self.config.root_name}{modes.word(self.config.pixels)}"
+        config = self.config
+        words = f"dataset.root_name={config.root_name} dataset.size={config.size}"
+        # what is as shipped need not be typed
+        words += f" dataset.colour={config.colour}" * (config.colour != "RGB")
+        words += f" dataset.test_share={config.test_share:g}" * (config.test_share != 0.2)
+        words += modes.word(config.pixels)
         command = f"python -m benchmark prepare dataset=folder {words} source=PATH"
         return require(self._store_name, command)
 
