@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 from benchmark import errors
+from benchmark.recording import records
 from benchmark.verbs import cli
+from tests.fixtures.records import make_record
 
 CASES = [
     (errors.BenchError("x"), 1),
@@ -108,3 +110,17 @@ def test_report_check_fails_where_tables_differ(api_calls, capsys) -> None:
     assert cli.main(["report", "--check"]) == 4
     assert api_calls[0] == (Path("r"), Path("t"), False)
     assert "stale.md" in capsys.readouterr().out
+
+
+def test_tables_of_other_records_do_not_take_the_place_of_the_committed_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    committed = Path("leaderboards") / "tables" / "README.md"
+    records.save(Path("leaderboards") / "records" / "x" / "record.json", make_record())
+    records.save(Path("mine") / "x" / "record.json", make_record())
+    committed.parent.mkdir()
+    committed.write_text("theirs")
+    assert cli.main(["report", "--records", "mine"]) == 0
+    assert committed.read_text() == "theirs"
+    assert (Path("mine") / "tables" / "README.md").is_file()

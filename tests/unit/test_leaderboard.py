@@ -4,6 +4,7 @@ import csv
 import io
 import random
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from benchmark.boards.leaderboard import build
 from benchmark.errors import IntegrityError, UsageError
 from benchmark.generation.cost import GenerationCost
 from benchmark.recording.record_models import Record
-from benchmark.report import cost_table, csv_table, markdown
+from benchmark.report import blocks, cost_table, csv_table, markdown
 from benchmark.report.chain import chain_table
 from benchmark.report.console import console_table
 from benchmark.report.tables import file_stem, render_all
@@ -296,6 +297,21 @@ def test_chain_of_differences() -> None:
     assert len(lines) == 5
     assert lines[2].startswith("| plain → better |") and lines[2].endswith("| 4 of 4 |")
     assert lines[4].startswith("| plain → drawn |")
+
+
+def test_a_block_takes_the_table_that_has_most_runs_of_all_its_rows() -> None:
+    page = "<!-- chain of shapes: plain; better -->\n<!-- end -->"
+    short = runs("plain", 30, 1, experiment__hash="short", recipe__config={"steps": 2})
+    assert blocks.render(page, [*short, *board()]) == blocks.render(page, board())
+
+
+def test_a_broken_block_names_its_page(tmp_path: Path) -> None:
+    path = tmp_path / "page.md"
+    path.write_text("<!-- chain of shapes: plain; bettre -->\n<!-- end -->")
+    with pytest.raises(
+        UsageError, match=r"In a block of this page: Unknown row 'bettre'.*page\.md"
+    ):
+        blocks.rebuilt(path, board())
 
 
 def test_chain_errors_name_what_is_wrong() -> None:
