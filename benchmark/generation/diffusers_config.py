@@ -1,5 +1,6 @@
 """Settings of a diffusers pipeline, checked without importing torch or diffusers."""
 
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -64,7 +65,11 @@ class DiffusersConfig:
     @property
     def fetch_command(self) -> str:
         """The command that puts the weights on this machine."""
-        return f"python -m benchmark prepare generator={self.name}"
+        own = f" generator.weights={shlex.quote(self.weights)} generator.size={self.size}"
+        own += f" generator.revision={self.revision}" if self.revision else ""
+        # the shipped ones state their weights themselves
+        words = f"{self.name}{own}" if self.name == "path" else self.name
+        return f"python -m benchmark prepare generator={words}"
 
     @property
     def folder(self) -> Any:
