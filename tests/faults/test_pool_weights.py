@@ -106,6 +106,15 @@ def test_missing_hub_weights_name_the_command_that_fetches_them() -> None:
 
 
 @pytest.mark.usefixtures("offline")
+def test_the_command_for_weights_of_ones_own_can_be_given() -> None:
+    config = _config("owner/model", name="path", revision="a" * 40)
+    with pytest.raises(DataError) as caught:
+        config.check()
+    said = f"prepare generator=path generator.weights=owner/model generator.size={config.size}"
+    assert f"run: python -m benchmark {said} generator.revision={'a' * 40}" in str(caught.value)
+
+
+@pytest.mark.usefixtures("offline")
 def test_fetching_offline_is_one_line() -> None:
     with pytest.raises(DataError, match=r"Expected to fetch owner/model at revision aaa") as caught:
         fetch(_config("owner/model", revision="a" * 40))
