@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from benchmark.data.dataset import LongTailedData
-from benchmark.errors import UsageError
+from benchmark.errors import BenchError, UsageError
 from benchmark.experiments.experiment import Experiment
 from benchmark.generation.cost import GenerationCost
 from benchmark.generation.diffusers_config import DiffusersConfig
@@ -177,7 +177,12 @@ def say_untaught(experiment: Experiment) -> None:
     config, classes = experiment.settings.generator.config, experiment.card.classes
     if not isinstance(config, DiffusersConfig):
         return
-    if strange := untaught(config.folder, classes):
+    try:
+        folder = config.folder
+    except BenchError:
+        # a pool that is full needs no weights
+        return
+    if strange := untaught(folder, classes):
         some = ", ".join(strange[:3]) + (", ..." if len(strange) > 3 else "")
         say("note", f"generator '{config.name}' was taught no word of {len(strange)} of "
             f"{len(classes)} class names ({some}): its images of them mean nothing. Take another "

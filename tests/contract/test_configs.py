@@ -192,7 +192,7 @@ def test_a_data_set_goes_from_an_archive_to_a_record(
     sound(record)
     assert len(record.dataset.classes) == 3
     # the embedded generator was taught digits
-    assert ("was taught no word of 3 of 3 class names" in capsys.readouterr().err) == bool(few)
+    assert ("was taught no word of" in capsys.readouterr().err) == bool(few)
 
 
 @pytest.mark.skipif(not DATA, reason="CIFAR is checked for its official counts; "
