@@ -101,8 +101,9 @@ def runnable(method: str) -> str:
 
 @pytest.mark.parametrize("method", yaml_names("method"))
 def test_a_method_runs(method: str, run: Run) -> None:
-    few = (*FEW, *SHORTER.get(method, ())) if supplied(method) else ()
-    record = run(f"method={(method := runnable(method))}", *few)
+    shorter = SHORTER.get(method, ())
+    method = runnable(method)
+    record = run(f"method={method}", *((*FEW, *shorter) if supplied(method) else ()))
     sound(record)
     counts = record.dataset
     assert set(counts.counts_train) == ({4} if supplied(method) else set(counts.counts_real))
@@ -191,8 +192,9 @@ def test_a_data_set_goes_from_an_archive_to_a_record(
     record = run(*words, "backbone=resnet8", f"method={method}", *few)
     sound(record)
     assert len(record.dataset.classes) == 3
-    # the embedded generator was taught digits
-    assert ("was taught no word of" in capsys.readouterr().err) == bool(few)
+    # the embedded generator was taught digits; names of one letter may be anything
+    if name == "folder":
+        assert ("was taught no word of" in capsys.readouterr().err) == bool(few)
 
 
 @pytest.mark.skipif(not DATA, reason="CIFAR is checked for its official counts; "

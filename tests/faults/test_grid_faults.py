@@ -191,7 +191,7 @@ def test_every_cell_of_a_matrix_on_a_folder_composes_to_an_experiment_of_its_own
 
 
 def test_a_matrix_on_images_that_are_not_prepared_says_how_to() -> None:
-    with pytest.raises(BenchError, match=r"prepare dataset=folder dataset\.root_name=none source="):
+    with pytest.raises(BenchError, match=r"root_name=none dataset\.size=32 source="):
         plan(["grid=matrix", "dataset=folder", "dataset.root_name=none", "rows=none"])
 
 

@@ -207,7 +207,7 @@ def test_an_unprepared_mode_names_its_command(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SYNAUG_BENCH_CACHE", str(tmp_path))
-    with pytest.raises(DataError, match=r"dataset.root_name=own dataset.pixels=store256 source="):
+    with pytest.raises(DataError, match=r"own dataset.size=16 dataset.pixels=store256 source="):
         folder("store256").load(0)
     with pytest.raises(UsageError, match=r"dataset\.pixels"):
         settings(["method=ce", *WORDS, "dataset.pixels=file"])
