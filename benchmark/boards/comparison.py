@@ -253,7 +253,9 @@ def _spread(values: Sequence[Values], design: Design) -> tuple[float | None, int
         gaps = [a[seed] - b[seed] for seed in sorted(a.keys() & b.keys())]
         return (math.sqrt(stats.variance(gaps)) if len(gaps) >= MIN_SEEDS else None), 0
     variance, df = stats.table_variance(values)
-    own = sum(len(row) - 1 for row in (a, b) if len(row) >= MIN_SEEDS)
+    # of the rows that `table_variance` took
+    least = MIN_SEEDS if any(len(row) >= MIN_SEEDS for row in values) else 1
+    own = sum(len(row) - 1 for row in (a, b) if len(row) >= least)
     return (math.sqrt(variance) if df >= MIN_SEEDS - 1 else None), df - own
 
 

@@ -201,11 +201,10 @@ def _arms(best: Candidate, other: Candidate, pooled: tuple[float, int]) -> Arms 
     variance, df = pooled
     if not variance:
         return None
+    n = stats.seeds_tested(best.values, other.values, best.design)
     if best.design == "blocked":
-        n = len(best.values.keys() & other.values.keys())
         # the residual of all cells lends its degrees of freedom, as in the test
         return Arms(n, math.sqrt(2 * variance), best.design, max(df - n + 1, 0)) if n > 1 else None
-    n = min(len(best.values), len(other.values))
     others = max(df - len(best.values) - len(other.values) + 2, 0)
     return Arms(n, math.sqrt(variance), best.design, others)
 

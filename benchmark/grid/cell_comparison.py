@@ -51,24 +51,24 @@ def gap(first: Candidate, second: Candidate, pooled: tuple[float, int]) -> Diffe
 def told_apart(able: Sequence[Candidate], pooled: tuple[float, int]) -> Matrix:
     """[i][j] is true if cell i is higher than cell j, by Holm's correction over all pairs."""
     places = list(combinations(range(len(able)), 2))
-    pairs = [(able[i], able[j]) for i, j in places]
+    gaps, adjusted = _compared([(able[i], able[j]) for i, j in places], pooled)
     higher = [[False] * len(able) for _ in able]
-    for (i, j), p in zip(places, _holm(pairs, pooled), strict=True):
+    for (i, j), found, p in zip(places, gaps, adjusted, strict=True):
         if p < stats.ALPHA:
-            better, worse = (i, j) if gap(able[i], able[j], pooled).mean > 0 else (j, i)
+            better, worse = (i, j) if found.mean > 0 else (j, i)
             higher[better][worse] = True
     return higher
 
 
-def enough(first: Candidate, second: Candidate) -> bool:
-    """Whether two cells have the seeds that a test takes."""
-    seeds = stats.seeds_tested(first.values, second.values, first.design)
-    return seeds >= stats.MIN_SEEDS
-
-
-def _holm(pairs: Sequence[tuple[Candidate, Candidate]], pooled: tuple[float, int]) -> list[float]:
-    """Adjusted p-values; 1 for pairs with too few seeds to test, which count for no other."""
-    return stats.holm([gap(*pair, pooled).p if enough(*pair) else math.nan for pair in pairs])
+def _compared(
+    pairs: Sequence[tuple[Candidate, Candidate]], pooled: tuple[float, int]
+) -> tuple[list[Difference], list[float]]:
+    """Differences, and p-values by Holm: 1 where seeds are too few, which counts for no other."""
+    gaps = [gap(*pair, pooled) for pair in pairs]
+    seeds = [stats.seeds_tested(a.values, b.values, a.design) for a, b in pairs]
+    tested = [found.p if n >= stats.MIN_SEEDS else math.nan
+              for found, n in zip(gaps, seeds, strict=True)]  # fmt: skip
+    return gaps, stats.holm(tested)
 
 
 def against(
@@ -79,7 +79,7 @@ def against(
     Not Dunnett's: its integral takes many minutes for a hundred cells.
     """
     others = [each for each in able if each is not plain]
-    adjusted = _holm([(each, plain) for each in others], pooled)
+    _, adjusted = _compared([(each, plain) for each in others], pooled)
     return {each.name: p for each, p in zip(others, adjusted, strict=True)}
 
 
